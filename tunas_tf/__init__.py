@@ -1,0 +1,3 @@
+"""tunas_tf: neural architecture search for mobile vision with shared weights."""
+
+__version__ = "0.1.0"
