@@ -1,0 +1,112 @@
+"""The published latency model: a linear function of a 0/1 feature vector.
+
+Per layer the features are output filters (x) input filters (x) layer features, where
+(x) is the Kronecker product of one-hot vectors; layer features are the product over a
+layer's fields, and a choice concatenates the features of its options. Layers with a
+single feature are left out. For one architecture all factors are one-hot, so each
+layer contributes exactly one coefficient (or none), and the model is a sum of tables.
+"""
+
+import dataclasses
+import importlib.resources
+import json
+from typing import Iterator
+
+import numpy as np
+
+from tunas_tf.common.errors import InputError
+from tunas_tf.cost_model import tables
+from tunas_tf.search_space import registry, slots, spec, traversal
+
+__all__ = ["from_coefficients", "num_features", "pixel1"]
+
+# The published figures were measured at this resolution.
+_IMAGE_SIZE = 224
+
+
+def _num_layer_features(node) -> int:
+    if isinstance(node, spec.OneOf):
+        return sum(_num_layer_features(option) for option in node.choices)
+    product = 1
+    if dataclasses.is_dataclass(node):
+        for field in dataclasses.fields(node):
+            product *= _num_layer_features(getattr(node, field.name))
+    return product
+
+
+def _layer_feature(node, indices: Iterator[int]) -> int:
+    """Position of the one nonzero feature of a layer at `indices` (in traversal order)."""
+    if isinstance(node, spec.OneOf):
+        features = [_layer_feature(option, indices) for option in node.choices]
+        selected = next(indices)
+        return sum(_num_layer_features(option) for option in node.choices[:selected]) + (
+            features[selected]
+        )
+    position = 0
+    if dataclasses.is_dataclass(node):
+        for field in dataclasses.fields(node):
+            child = getattr(node, field.name)
+            position = position * _num_layer_features(child) + _layer_feature(child, indices)
+    return position
+
+
+def _slot_shape(slot: slots.LayerSlot, is_first: bool) -> tuple[int, int, int]:
+    """(output, input, layer) features of a slot; the first layer of all has no input factor."""
+    num_inputs = 1 if is_first else len(slot.inputs.options)
+    return len(slot.outputs.options), num_inputs, _num_layer_features(slot.layer)
+
+
+def num_features(space: spec.SearchSpace) -> int:
+    """Length of the feature vector: 144 for proxylessnas_search."""
+    shapes = [_slot_shape(slot, i == 0) for i, slot in enumerate(slots.layer_slots(space))]
+    sizes = [int(np.prod(shape)) for shape in shapes]
+    return sum(size for size in sizes if size > 1)
+
+
+def from_coefficients(
+    name: str, unit: str, space: spec.SearchSpace, coefficients, bias: float
+) -> tables.CostModel:
+    """Compiles published coefficients (float [num_features(space)]) into tables."""
+    coefficients = np.asarray(coefficients, dtype=np.float64)
+    expected = num_features(space)
+    if coefficients.shape != (expected,):
+        raise InputError(
+            f"the cost model {name} has {coefficients.size} coefficients, but {space.name} has "
+            f"{expected} features; use the coefficients of this search space."
+        )
+    if not (np.all(np.isfinite(coefficients)) and np.isfinite(bias)):
+        raise InputError(f"the cost model {name} holds values that are not finite numbers.")
+
+    first_coefficient = {}
+    position = 0
+    for index, slot in enumerate(slots.layer_slots(space)):
+        size = int(np.prod(_slot_shape(slot, index == 0)))
+        if size > 1:
+            first_coefficient[slot.path] = position
+            position += size
+    first_path = next(slots.layer_slots(space)).path
+
+    def entry_cost(slot, own, layer, input_option, output_option):
+        if slot.path not in first_coefficient:
+            return 0.0
+        _, num_inputs, num_layer = _slot_shape(slot, slot.path == first_path)
+        feature = (output_option * num_inputs + input_option) * num_layer
+        feature += _layer_feature(slot.layer, iter(own))
+        return coefficients[first_coefficient[slot.path] + feature]
+
+    compiled, bias = tables.compile_tables(space, entry_cost, _IMAGE_SIZE, bias)
+    return tables.CostModel(name, unit, space, compiled, bias)
+
+
+def pixel1(space: spec.SearchSpace) -> tables.CostModel:
+    """Milliseconds on one CPU core of a Pixel 1, batch 1, 224 x 224 (TuNAS, section 6.2)."""
+    file = importlib.resources.files("tunas_tf.cost_model") / "pixel1_proxylessnas_search.json"
+    figures = json.loads(file.read_text(encoding="utf-8"))
+    if space != registry.get(figures["ssd"]):
+        raise InputError(
+            f"the pixel1 cost model knows {figures['ssd']} with filters multiplier 1 only, not "
+            f"{space.name} as given; use --cost_model=madds or params."
+        )
+    return from_coefficients(
+        "pixel1", figures["unit"], space, figures["coefficients"], figures["bias"]
+    )

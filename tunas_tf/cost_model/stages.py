@@ -1,0 +1,162 @@
+"""A search space as a chain of small decisions, with the cost and the score of each.
+
+Along the tower, later layers depend on earlier ones only through the filters of the
+last blocks. So a space is a chain of stages: "choose the filters of this block", then
+one stage per layer. Anything that is a sum over layers (cost, log-probability) can be
+optimised along the chain instead of over the product of all choices.
+"""
+
+import dataclasses
+import itertools
+from typing import Optional, Sequence
+
+import numpy as np
+
+from tunas_tf.common.errors import InputError
+from tunas_tf.cost_model.tables import CostModel, Table
+from tunas_tf.search_space import traversal
+from tunas_tf.search_space.slots import layer_slots
+
+__all__ = ["INITIAL_STATE", "Stage", "State", "Transition", "chain", "cost_range"]
+
+# What later stages need to know: the options of the filters of (the block before, this block).
+State = tuple[int, int]
+INITIAL_STATE: State = (0, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Transition:
+    """Decisions of one stage that lead to the same state.
+
+    Attributes:
+      state: the state after them.
+      options: [n, positions of the stage] what is chosen. Choices that an option leaves
+        without effect stand at their highest-scoring value.
+      costs: [n] costs that the decisions settle.
+      scores: [n] sums of the scores of all their choices, those without effect included.
+    """
+
+    state: State
+    options: np.ndarray
+    costs: np.ndarray
+    scores: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One decision of the chain: which choices it makes, and from each state where it leads."""
+
+    positions: tuple[int, ...]
+    transitions: dict[State, tuple[Transition, ...]]
+
+
+def _effective_options(choices, positions, scores) -> tuple[np.ndarray, np.ndarray]:
+    """All decisions of one layer that differ in effect: [n, positions] and their scores [n]."""
+    rows, totals = [], []
+    best = {p: int(np.argmax(scores[p][: choices[p].num_options])) for p in positions}
+    for row in itertools.product(*(range(choices[p].num_options) for p in positions)):
+        chosen = dict(zip(positions, row))
+        selected: dict[int, bool] = {}
+        for position in reversed(positions):  # A choice stands behind those nested in it.
+            parent = choices[position].parent
+            selected[position] = parent is None or (
+                selected[parent[0]] and chosen[parent[0]] == parent[1]
+            )
+        if all(selected[p] or chosen[p] == best[p] for p in positions):
+            rows.append(row)
+            totals.append(sum(scores[p][chosen[p]] for p in positions))
+    return np.array(rows, dtype=np.int64), np.array(totals, dtype=np.float64)
+
+
+def _option_costs(tables: Sequence[Table], positions, options, filters: dict) -> np.ndarray:
+    """[n] cost of each decision, given the filters {position: option} around the layer."""
+    costs = np.zeros(len(options))
+    for table in tables:
+        entry = tuple(
+            options[:, positions.index(p)] if p in positions else filters[p]
+            for p in table.positions
+        )
+        costs = costs + table.values[entry]
+    return costs
+
+
+def chain(
+    cost_model: CostModel, scores: Optional[Sequence[np.ndarray]] = None
+) -> list[Stage]:
+    """The stages of the cost model's space.
+
+    Args:
+      cost_model: its tables must each depend on one layer and the filters around it.
+      scores: for each choice the scores of its options, e.g. log-probabilities; default 0.
+    """
+    choices = traversal.choices_of(cost_model.space)
+    if scores is None:
+        scores = [np.zeros(choice.num_options) for choice in choices]
+
+    # (positions, filter positions of the block before and of this block, is a filter choice).
+    plan: list[tuple[tuple[int, ...], Optional[int], Optional[int], bool]] = []
+    block, before, current = -1, None, None
+    for slot in layer_slots(cost_model.space):
+        if slot.block != block:
+            block, before, current = slot.block, current, slot.outputs.position
+            if current is not None:
+                plan.append(((current,), before, current, True))
+        if slot.positions:
+            plan.append((slot.positions, before, current, False))
+
+    # A table belongs to the stage that makes the last of its choices.
+    stage_of = {p: i for i, (positions, *_) in enumerate(plan) for p in positions}
+    tables_of: list[list[Table]] = [[] for _ in plan]
+    for table in cost_model.tables:
+        stage = max(stage_of[p] for p in table.positions)
+        positions, before, current, _ = plan[stage]
+        if not set(table.positions) <= {*positions, before, current}:
+            raise InputError(
+                f"a table of the cost model {cost_model.name} depends on the choices "
+                f"{table.positions}, which belong to layers that are not neighbours; "
+                "cost models must be sums over layers."
+            )
+        tables_of[stage].append(table)
+
+    stages = []
+    states = {INITIAL_STATE}
+    for (positions, before, current, is_filters), tables in zip(plan, tables_of):
+        if is_filters:
+            num_options = choices[current].num_options
+            options = np.arange(num_options)[:, None]
+            option_scores = np.asarray(scores[current], np.float64)[:num_options]
+        else:
+            options, option_scores = _effective_options(choices, positions, scores)
+        transitions = {}
+        for state in states:
+            if is_filters:
+                costs = _option_costs(tables, positions, options, {before: state[1]})
+                transitions[state] = tuple(
+                    Transition((state[1], n), options[n : n + 1], costs[[n]], option_scores[[n]])
+                    for n in range(num_options)
+                )
+            else:
+                filters = {before: state[0], current: state[1]}
+                costs = _option_costs(tables, positions, options, filters)
+                # Only a block's first layer sees the filters of the block before.
+                after = (0, state[1])
+                transitions[state] = (Transition(after, options, costs, option_scores),)
+        stages.append(Stage(positions, transitions))
+        states = {t.state for group in transitions.values() for t in group}
+    return stages
+
+
+def cost_range(cost_model: CostModel) -> tuple[float, float]:
+    """The exact lowest and highest cost in the cost model's space."""
+    lowest, highest = {INITIAL_STATE: 0.0}, {INITIAL_STATE: 0.0}
+    for stage in chain(cost_model):
+        next_lowest, next_highest = {}, {}
+        for state, transitions in stage.transitions.items():
+            for transition in transitions:
+                low = lowest[state] + transition.costs.min()
+                high = highest[state] + transition.costs.max()
+                after = transition.state
+                next_lowest[after] = min(low, next_lowest.get(after, low))
+                next_highest[after] = max(high, next_highest.get(after, high))
+        lowest, highest = next_lowest, next_highest
+    return cost_model.bias + min(lowest.values()), cost_model.bias + max(highest.values())
