@@ -1,6 +1,9 @@
 """How every command runs: flags in, exit code out, bad input as one line."""
 
+import inspect
+import os
 import sys
+import textwrap
 from typing import Callable
 
 from absl import app, flags
@@ -10,43 +13,76 @@ from tunas_tf.common.errors import InputError
 __all__ = ["require_effect", "run"]
 
 EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130  # What shells report for a program that SIGINT ended.
+
+# Flags of absl and its kin, which `--help` leaves out and `--helpfull` shows.
+_LIBRARY_PACKAGES = ("absl", "tensorflow", "tensorflow_datasets", "etils", "tf_keras")
 
 
-def _fail(message: str) -> None:
+def _fail(message) -> None:
     # One line, whatever the source of the message: scripts show the last line of stderr.
     print("error: " + " ".join(str(message).split()), file=sys.stderr)
     sys.exit(EXIT_BAD_INPUT)
 
 
-def _parse_flags(argv: list[str]) -> list[str]:
+def _help_text(main: Callable[[], None]) -> str:
+    """The command's own docstring, then its own flags with their defaults."""
+    lines = [inspect.getdoc(sys.modules[main.__module__]) or "", "", "flags:"]
+    own = {
+        flag.name: flag
+        for module, module_flags in flags.FLAGS.flags_by_module_dict().items()
+        if module.partition(".")[0] not in _LIBRARY_PACKAGES
+        for flag in module_flags
+    }
+    for name, flag in sorted(own.items()):
+        default = "" if flag.default is None else f" (default: {flag.default})"
+        lines.append(f"  --{name}{default}")
+        lines.append(textwrap.indent(textwrap.fill(flag.help, 90), " " * 8))
+    return "\n".join(lines + ["", "--flagfile=FILE reads flags from a file, one a line."])
+
+
+def _parse_flags(argv: list[str], main: Callable[[], None]) -> list[str]:
+    if {"-h", "-help", "--help", "-helpshort", "--helpshort"} & set(argv[1:]):
+        print(_help_text(main))
+        sys.exit(0)
     try:
-        return app.parse_flags_with_usage(argv) if _wants_help(argv) else flags.FLAGS(argv)
+        return flags.FLAGS(argv)
     except flags.Error as error:
-        _fail(f"{error}. Run with --help to see the flags.")
-        raise AssertionError("unreachable") from error
+        message = str(error).removeprefix("ERROR:: ").rstrip(". ")
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"the flag file cannot be read ({error})"
+    _fail(f"{message}. Run with --help to see the flags.")
+    raise AssertionError("unreachable")
 
 
-def _wants_help(argv: list[str]) -> bool:
-    return any(arg.lstrip("-").split("=")[0].startswith("help") for arg in argv[1:])
+def _run_checked(main: Callable[[], None], argv: list[str]) -> None:
+    if len(argv) > 1:
+        _fail(f"unexpected argument {argv[1]!r}; everything is given as --flag=value.")
+    try:
+        main()
+        sys.stdout.flush()
+    except InputError as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        print("interrupted.", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader has seen enough: `... | head`. Python flushes once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run(main: Callable[[], None]) -> None:
     """Runs a command as a program.
 
     Args:
-      main: the command; it reads `flags.FLAGS`. An `InputError` that it raises becomes one
-        line on stderr and exit code 2. Other exceptions are defects and keep their traceback.
+      main: the command; it reads `flags.FLAGS`, and the docstring of its module is the text
+        of --help. An `InputError` that it raises becomes one line on stderr and exit code 2.
+        Other exceptions are defects and keep their traceback.
     """
-
-    def checked(argv: list[str]) -> None:
-        if len(argv) > 1:
-            _fail(f"unexpected argument {argv[1]!r}; everything is given as --flag=value.")
-        try:
-            main()
-        except InputError as error:
-            _fail(error)
-
-    app.run(checked, flags_parser=_parse_flags)
+    app.run(
+        lambda argv: _run_checked(main, argv),
+        flags_parser=lambda argv: _parse_flags(argv, main),
+    )
 
 
 def require_effect(condition: bool, names: list[str], reason: str) -> None:
@@ -55,7 +91,7 @@ def require_effect(condition: bool, names: list[str], reason: str) -> None:
     Args:
       condition: whether the flags have an effect.
       names: of flags.
-      reason: when they have one, as a clause: "--cost_model=pixel1 has a fixed resolution".
+      reason: why they have none, as a clause: "--cost_model=pixel1 has a fixed resolution".
     """
     if condition:
         return

@@ -22,6 +22,7 @@ __all__ = ["Selection", "select_argmax", "select_feasible"]
 
 # Bins per window and stage in the table of bounds: more bins, tighter bounds.
 _BINS_PER_STAGE = 4
+_MAX_BINS = 100_000  # Tiny windows in large ranges share bins.
 _MAX_EXPANSIONS = 200_000
 
 
@@ -77,7 +78,8 @@ class _Bounds:
         ]
         self.lowest = lowest - sum(self.shifts)
         self.highest = highest - sum(self.shifts)
-        self.width = (highest - lowest) / (_BINS_PER_STAGE * max(1, len(chain)))
+        self.width = (highest - lowest) / (_BINS_PER_STAGE * len(chain))
+        self.width = max(self.width, self.highest / _MAX_BINS)
         num_bins = max(0, int(np.floor(self.highest / self.width))) + 1
 
         done = np.full(num_bins, -np.inf)
@@ -138,8 +140,6 @@ def select_feasible(
         )
     low, high = target * (1 - tolerance), target * (1 + tolerance)
     chain = stages_lib.chain(cost_model, _log(probabilities))
-    if not chain:
-        raise InputError(f"{cost_model.space.name} has no choices: there is nothing to select.")
     bounds = _Bounds(chain, low - cost_model.bias, high - cost_model.bias)
 
     serial = itertools.count()  # Breaks ties in the heap before it would compare decisions.
@@ -172,7 +172,8 @@ def select_feasible(
                     heapq.heappush(
                         heap,
                         (
-                            -(after_score + completion),
+                            # Rounded, so that equally good branches tie and the deeper wins.
+                            -round(after_score + completion, 9),
                             negative_depth - 1,
                             next(serial),
                             transition.state,
@@ -182,8 +183,9 @@ def select_feasible(
                         ),
                     )
     least, most = stages_lib.cost_range(cost_model)
+    costs = "was found that costs" if expansions > _MAX_EXPANSIONS else "costs"
     raise InputError(
-        f"no network of {cost_model.space.name} costs between {low:.6g} and {high:.6g} "
+        f"no network of {cost_model.space.name} {costs} between {low:.6g} and {high:.6g} "
         f"{cost_model.unit}; the space spans {least:.6g} to {most:.6g} {cost_model.unit}: choose "
         "a target in that range, or a larger tolerance."
     )

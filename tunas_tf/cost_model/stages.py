@@ -99,8 +99,8 @@ def chain(
     for slot in layer_slots(cost_model.space):
         if slot.block != block:
             block, before, current = slot.block, current, slot.outputs.position
-            if current is not None:
-                plan.append(((current,), before, current, True))
+            # Fixed filters make a stage too: it forgets those of the block before the last.
+            plan.append(((current,) if current is not None else (), before, current, True))
         if slot.positions:
             plan.append((slot.positions, before, current, False))
 
@@ -122,9 +122,9 @@ def chain(
     states = {INITIAL_STATE}
     for (positions, before, current, is_filters), tables in zip(plan, tables_of):
         if is_filters:
-            num_options = choices[current].num_options
-            options = np.arange(num_options)[:, None]
-            option_scores = np.asarray(scores[current], np.float64)[:num_options]
+            num_options = choices[current].num_options if positions else 1
+            options = np.arange(num_options)[:, None][:, : len(positions)]
+            option_scores = np.asarray(scores[current] if positions else [0.0], np.float64)
         else:
             options, option_scores = _effective_options(choices, positions, scores)
         transitions = {}

@@ -50,6 +50,11 @@ class PlacedLayer:
     input_filters: int
     filters: int
 
+    @property
+    def name(self) -> str:
+        """What the layer is called in a stand-alone network, e.g. "block2_layer1"."""
+        return f"block{self.block}_layer{self.index}"
+
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
@@ -132,20 +137,33 @@ def from_json(value) -> Any:
     return _NODE_TYPES[value["type"]](**fields)
 
 
+def _check_is_network(value) -> None:
+    """Raises TypeError for what `from_json` may also return, but is no single network."""
+    if not isinstance(value, Architecture):
+        raise TypeError(f"it holds a {type(value).__name__}")
+    blocks = value.blocks
+    if not isinstance(value.ssd, str) or not blocks or not isinstance(blocks, tuple):
+        raise TypeError("ssd and blocks are missing")
+    for block in blocks:
+        if not isinstance(block, spec.Block) or not isinstance(block.filters, int):
+            raise TypeError("every block needs layers and a number of filters")
+    if traversal.choices_of(blocks):
+        raise TypeError("it still has choices")
+
+
 def load(path: str) -> Architecture:
     """Reads the architecture of an architecture.json, without looking at its space."""
     try:
         with open(path, encoding="utf-8") as file:
             architecture = from_json(json.load(file))
-        if not isinstance(architecture, Architecture):
-            raise TypeError(f"it holds a {type(architecture).__name__}")
+        _check_is_network(architecture)
         return architecture
     except OSError as error:
         raise InputError(
             f"the architecture file {path} cannot be read ({error.strerror}); give the "
             "architecture.json that analyze_search wrote."
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path} is not an architecture file ({type(error).__name__}: {error}); give the "
             "architecture.json that analyze_search wrote."

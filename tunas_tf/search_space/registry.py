@@ -6,6 +6,7 @@ carry the `register` decorator; a user's own is named as "package.module:functio
 
 import dataclasses
 import importlib
+import math
 from typing import Callable
 
 from tunas_tf.common.errors import InputError
@@ -49,21 +50,26 @@ def _import_space(ssd: str) -> spec.SearchSpace:
     module_name, _, function_name = ssd.partition(":")
     try:
         function = getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise InputError(
             f"the search space {ssd!r} cannot be imported ({error}); give "
             "package.module:function, with the package on PYTHONPATH."
         ) from None
-    space = function()
+    space = function() if callable(function) else function
     if not isinstance(space, spec.SearchSpace):
-        raise InputError(f"{ssd!r} returned {type(space).__name__}; it must return a SearchSpace.")
+        raise InputError(
+            f"the search space {ssd!r} gives a {type(space).__name__}; name a function without "
+            "arguments that returns a SearchSpace."
+        )
     return dataclasses.replace(space, name=ssd)
 
 
 def scale(space: spec.SearchSpace, filters_multiplier: float) -> spec.SearchSpace:
     """Scales block filters and integer expansions; ratios follow their inputs by themselves."""
-    if filters_multiplier <= 0:
-        raise InputError(f"filters_multiplier is {filters_multiplier}; it must be above 0.")
+    if not 0 < filters_multiplier < math.inf:
+        raise InputError(
+            f"filters_multiplier is {filters_multiplier}; it must be a finite number above 0."
+        )
     if filters_multiplier == 1.0:
         return space
 

@@ -1,0 +1,139 @@
+"""How a command ends: exit codes, one line for bad input, help."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+from absl import flags
+
+import tunas_tf
+from tunas_tf.common import app
+from tunas_tf.common.errors import InputError
+
+_COMMAND = '''
+"""Counts sheep.
+
+And says so."""
+import os, signal
+from absl import flags
+from tunas_tf.common import app
+from tunas_tf.common.errors import InputError
+
+FLAGS = flags.FLAGS
+flags.DEFINE_integer("sheep", 3, "How many.", lower_bound=1)
+flags.DEFINE_string("end", "well", "How it ends.")
+
+def main():
+    if FLAGS.end == "bad input":
+        raise InputError("the sheep are\\n  gone; bring others.")
+    if FLAGS.end == "defect":
+        raise ValueError("a wolf")
+    if FLAGS.end == "interrupt":
+        os.kill(os.getpid(), signal.SIGINT)
+    print("sheep\\n" * FLAGS.sheep, end="")
+
+if __name__ == "__main__":
+    app.run(main)
+'''
+
+
+@pytest.fixture(name="run")
+def _run(tmp_path):
+    path = tmp_path / "count_sheep.py"
+    path.write_text(_COMMAND)
+    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(tunas_tf.__file__).parents[1])}
+
+    def run(*arguments):
+        return subprocess.run(
+            [sys.executable, str(path), *arguments],
+            capture_output=True,
+            text=True,
+            env=environment,
+            cwd=tmp_path,
+            check=False,
+        )
+
+    return run
+
+
+def test_ends_well(run):
+    result = run("--sheep=2")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "sheep\nsheep\n", "")
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--end=bad input"], "error: the sheep are gone; bring others."),
+        (["--sheep=0"], "error: flag --sheep=0: 0 is not a positive integer"),
+        (["--sheep=many"], "error: flag --sheep=many: invalid literal"),
+        (["--wolves=1"], "error: Unknown command line flag 'wolves'. Run with --help"),
+        (["--sheep"], "error: Missing value for flag --sheep"),
+        (["stray"], "error: unexpected argument 'stray'"),
+        (["--flagfile=none.flags"], "error: Unable to open flagfile: "),
+        (["--flagfile=binary.flags"], "error: the flag file cannot be read"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(run, tmp_path, arguments, message):
+    (tmp_path / "binary.flags").write_bytes(b"\xff\xfe\x00")
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith(message)
+    assert result.stderr.count("\n") == 1
+
+
+def test_flag_file(run, tmp_path):
+    (tmp_path / "one.flags").write_text("# Just one.\n--sheep=1\n")
+    assert run("--flagfile=one.flags").stdout == "sheep\n"
+
+
+def test_defects_keep_their_traceback(run):
+    result = run("--end=defect")
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr and "a wolf" in result.stderr
+
+
+def test_interrupt(run):
+    result = run("--end=interrupt")
+    assert (result.returncode, result.stderr) == (130, "interrupted.\n")
+
+
+def test_help_shows_the_commands_own_flags(run):
+    result = run("--help")
+    assert result.returncode == 0
+    assert result.stdout.startswith("Counts sheep.\n\nAnd says so.\n")
+    assert "--sheep (default: 3)\n        How many." in result.stdout
+    assert "--verbosity" not in result.stdout
+
+
+def test_reader_that_has_seen_enough(run, tmp_path):
+    """The pipe is closed at its other end before the command writes."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    path = tmp_path / "count_sheep.py"
+    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(tunas_tf.__file__).parents[1])}
+    with os.fdopen(writing, "w") as stdout:
+        result = subprocess.run(
+            [sys.executable, str(path), "--sheep=100000"],
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            check=False,
+        )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_require_effect_refuses_flags_that_were_given(monkeypatch):
+    values = flags.FlagValues()
+    flags.DEFINE_integer("given", 1, "", flag_values=values)
+    flags.DEFINE_integer("left_out", 1, "", flag_values=values)
+    values(["program", "--given=1"])
+    monkeypatch.setattr(flags, "FLAGS", values)
+    app.require_effect(True, ["given", "left_out"], "unused")
+    app.require_effect(False, ["left_out"], "unused")
+    with pytest.raises(InputError, match="--given has no effect here: it is fixed; leave it out"):
+        app.require_effect(False, ["left_out", "given"], "it is fixed")

@@ -1,0 +1,135 @@
+"""The flags that say which network is meant and what it costs, shared by the commands.
+
+A command lists the flags that it takes, `define("ssd", "indices")`, and asks for what
+they stand for: `space()`, `architecture()`, `cost_model(space)`.
+"""
+
+import functools
+import json
+from typing import Any
+
+from absl import flags
+
+from tunas_tf import cost_model as cost_model_lib
+from tunas_tf import search_space
+from tunas_tf.common.app import require_effect
+from tunas_tf.common.errors import InputError
+from tunas_tf.search_space import architecture as architecture_lib
+from tunas_tf.search_space import spec
+
+__all__ = [
+    "architecture",
+    "architecture_cost",
+    "cost_model",
+    "define",
+    "names_architecture",
+    "print_result",
+    "space",
+]
+
+FLAGS = flags.FLAGS
+
+
+_integer_from_0 = functools.partial(flags.DEFINE_integer, lower_bound=0)
+_integer_from_1 = functools.partial(flags.DEFINE_integer, lower_bound=1)
+_format = functools.partial(flags.DEFINE_enum, enum_values=["text", "json"])
+
+# Name: (how it is defined, default, help).
+_DEFINITIONS = {
+    "ssd": (
+        flags.DEFINE_string,
+        None,
+        f"Search space: {', '.join(search_space.names())}, or package.module:function of your own.",
+    ),
+    "filters_multiplier": (
+        flags.DEFINE_float,
+        1.0,
+        "Factor of every filter count of the search space.",
+    ),
+    "indices": (
+        flags.DEFINE_string,
+        None,
+        "A network of --ssd: one index for each choice, separated by colons.",
+    ),
+    "architecture": (
+        flags.DEFINE_string,
+        None,
+        "A network: the architecture.json that a search wrote.",
+    ),
+    "image_size": (_integer_from_1, 224, "Side of the square images, in pixels."),
+    "num_classes": (_integer_from_0, 1001, "Outputs of the classifier; 0 leaves it out."),
+    "cost_model": (flags.DEFINE_string, "pixel1", f"One of {', '.join(cost_model_lib.NAMES)}."),
+    "seed": (_integer_from_0, 0, "Seed of all random numbers."),
+    "format": (_format, "text", "Form of the output: text or json."),
+}
+
+
+def define(*names: str) -> None:
+    """Defines shared flags by name; one that another command has defined is left as it is."""
+    for name in names:
+        if name not in FLAGS:
+            function, default, help_text = _DEFINITIONS[name]
+            function(name, default, help=help_text)
+
+
+def space() -> spec.SearchSpace:
+    """The search space of --ssd and --filters_multiplier."""
+    if FLAGS.ssd is None:
+        raise InputError(
+            f"--ssd is missing; give the search space, e.g. --ssd={search_space.names()[0]}."
+        )
+    return search_space.get(FLAGS.ssd, FLAGS.filters_multiplier)
+
+
+def names_architecture() -> bool:
+    """Whether the flags name one network, by --indices or by --architecture."""
+    return FLAGS.indices is not None or FLAGS.architecture is not None
+
+
+def architecture() -> architecture_lib.Architecture:
+    """The network of --architecture, or of --indices with --ssd and --filters_multiplier."""
+    if (FLAGS.indices is None) == (FLAGS.architecture is None):
+        given = "neither" if FLAGS.indices is None else "both"
+        raise InputError(
+            f"{given} of --indices and --architecture given; name the network by one of them."
+        )
+    if FLAGS.indices is not None:
+        return search_space.resolve(space(), search_space.parse_indices(FLAGS.indices))
+
+    require_effect(
+        False, ["filters_multiplier"], "an architecture file holds its own filter counts"
+    )
+    loaded = architecture_lib.load(FLAGS.architecture)
+    if FLAGS.ssd not in (None, loaded.ssd):
+        raise InputError(
+            f"--ssd={FLAGS.ssd} was given, but {FLAGS.architecture} holds a network of "
+            f"{loaded.ssd}; leave --ssd out."
+        )
+    return loaded
+
+
+def _refuse_ignored_inputs() -> None:
+    require_effect(
+        False,
+        cost_model_lib.ignored_inputs(FLAGS.cost_model),
+        f"--cost_model={FLAGS.cost_model} does not depend on it",
+    )
+
+
+def cost_model(space: spec.SearchSpace) -> cost_model_lib.CostModel:
+    """The cost model of --cost_model, --image_size and --num_classes for `space`."""
+    _refuse_ignored_inputs()
+    return cost_model_lib.get(FLAGS.cost_model, space, FLAGS.image_size, FLAGS.num_classes)
+
+
+def architecture_cost(architecture: architecture_lib.Architecture) -> tuple[float, str]:
+    """Cost and unit of one network by the same flags; its space need not exist any more."""
+    _refuse_ignored_inputs()
+    return cost_model_lib.architecture_cost(
+        FLAGS.cost_model, architecture, FLAGS.image_size, FLAGS.num_classes
+    )
+
+
+def print_result(value: Any, text: str) -> None:
+    """Prints what a command found: `value` for --format=json, else `text`."""
+    print(json.dumps(value, indent=2) if FLAGS.format == "json" else text)

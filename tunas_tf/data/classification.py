@@ -1,0 +1,230 @@
+"""Image classification datasets as batches for search, training and evaluation."""
+
+import dataclasses
+import math
+import os
+from typing import Optional, Protocol
+
+import tensorflow as tf
+
+from tunas_tf.common.errors import InputError
+from tunas_tf.data import digits, preprocessing
+from tunas_tf.data.image_folder import FolderSource
+from tunas_tf.data.tfds_source import TfdsSource
+
+__all__ = ["ClassificationDataset", "load"]
+
+# Datasets of writing, which a mirror would make unreadable.
+_NEVER_FLIPPED = frozenset(
+    {"binary_alpha_digits", "cmaterdb", "digits", "emnist", "kmnist", "mnist", "mnist_corrupted",
+     "omniglot", "quickdraw_bitmap", "svhn_cropped"}
+)  # fmt: skip
+
+# Images up to this side (or up to the network's input) are shifted rather than cropped.
+_SMALL_SIDE = 64
+
+# Decoded images are kept in memory if they are not more bytes than this.
+_CACHE_BYTES = 2**30
+
+
+class ImageSource(Protocol):
+    """Where encoded images come from. Splits are "train" and "test", in a fixed order."""
+
+    num_classes: int
+    image_shape: Optional[tuple[int, int]]  # Of all images, or None if they differ.
+
+    def num_examples(self, split: str) -> int: ...
+
+    def examples(
+        self, split: str, start: int, stop: int, shuffle_seed: Optional[int] = None
+    ) -> tf.data.Dataset: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassificationDataset:
+    """A dataset in four splits.
+
+    "train" is all of the training set. A search divides it: "search_validation" is its
+    first part, whose accuracy is the controller's reward, and "search_train", the rest,
+    trains the shared weights. "test" is for `evaluation_batches` of a finished network alone.
+
+    Images are float32 [batch, image_size, image_size, 3], normalised. Two ways to
+    prepare them (`preprocessing`): photos are cropped at random and resized (evaluated:
+    the centre); small images are shifted by up to 4 pixels and resized (evaluated: as they
+    are). Small are images with sides up to 64 or up to `image_size`, and all writing.
+
+    Attributes:
+      name: of the dataset, as given to `load`.
+      dataset_dir: the directory that it was read from.
+      num_classes: labels are 0 to num_classes - 1.
+      image_size: side of the network's input in pixels.
+      num_reward_examples: size of "search_validation".
+      flip: whether training mirrors images; false for datasets of writing.
+      source: the encoded images.
+    """
+
+    name: str
+    dataset_dir: str
+    num_classes: int
+    image_size: int
+    num_reward_examples: int
+    flip: bool
+    source: ImageSource
+
+    def _range(self, split: str) -> tuple[str, int, int]:
+        """The split of the source that `split` is taken from, and its range there."""
+        if split == "test":
+            return "test", 0, self.source.num_examples("test")
+        total = self.source.num_examples("train")
+        ranges = {
+            "train": (0, total),
+            "search_validation": (0, self.num_reward_examples),
+            "search_train": (self.num_reward_examples, total),
+        }
+        if split not in ranges:
+            raise ValueError(f"there is no split {split!r}; use {', '.join(ranges)} or test.")
+        return ("train", *ranges[split])
+
+    def num_examples(self, split: str) -> int:
+        _, start, stop = self._range(split)
+        return stop - start
+
+    @property
+    def _small(self) -> bool:
+        """Whether images are shifted rather than cropped."""
+        if self.source.image_shape is None:
+            return False
+        writing = _base_name(self.name) in _NEVER_FLIPPED
+        return writing or max(self.source.image_shape) <= max(_SMALL_SIDE, self.image_size)
+
+    def _shuffled(self, split: str, seed: int) -> tf.data.Dataset:
+        """The examples in random order, (encoded or decoded image, label), endlessly."""
+        shape = self.source.image_shape
+        num_examples = self.num_examples(split)
+        if shape is None or num_examples * math.prod(shape) * 3 > _CACHE_BYTES:
+            return self.source.examples(*self._range(split), shuffle_seed=seed).repeat()
+        # Decoding a small image takes longer than all that follows: do it once.
+        decoded = self.source.examples(*self._range(split)).map(
+            lambda encoded, label: (
+                tf.ensure_shape(preprocessing.decode(encoded), [*shape, 3]),
+                label,
+            ),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+        return decoded.cache().shuffle(num_examples, seed=seed).repeat()
+
+    def training_batches(
+        self, split: str, batch_size: int, seed: int, augment: bool = True
+    ) -> tf.data.Dataset:
+        """Endless batches (images, labels int32 [batch_size]) in random order.
+
+        Equal seeds give equal batches. Every example comes once before any comes again.
+
+        Args:
+          split: "train", "search_train", or "search_validation" for the reward.
+          batch_size: examples in each batch.
+          seed: of the order and of the augmentation.
+          augment: whether to change images at random, or to prepare them as for evaluation.
+        """
+        if split == "test":
+            raise ValueError("the test split is never trained on; use evaluation_batches.")
+
+        def prepare(index, example):
+            image, label = example
+            if augment:
+                image = preprocessing.training_image(
+                    image, tf.stack([seed, index]), self.image_size, self._small, self.flip
+                )
+            else:
+                image = preprocessing.evaluation_image(image, self.image_size, self._small)
+            return image, label
+
+        return (
+            self._shuffled(split, seed)
+            .enumerate()
+            .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+            .batch(batch_size, drop_remainder=True)
+            .prefetch(tf.data.AUTOTUNE)
+        )
+
+    def evaluation_batches(self, split: str, batch_size: int) -> tf.data.Dataset:
+        """Each example once: (images, labels int32 [batch_size], weights float32 [batch_size]).
+
+        The last batch is filled up with black images of weight 0; all others weigh 1.
+        """
+
+        def prepare(encoded, label):
+            return preprocessing.evaluation_image(encoded, self.image_size, self._small), label
+
+        def fill(images, labels):
+            missing = batch_size - tf.shape(labels)[0]
+            images = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]])
+            weights = tf.pad(tf.ones_like(labels, tf.float32), [[0, missing]])
+            labels = tf.pad(labels, [[0, missing]])
+            return (
+                tf.ensure_shape(images, [batch_size, self.image_size, self.image_size, 3]),
+                tf.ensure_shape(labels, [batch_size]),
+                tf.ensure_shape(weights, [batch_size]),
+            )
+
+        return (
+            self.source.examples(*self._range(split))
+            .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+            .batch(batch_size)
+            .map(fill)
+            .prefetch(tf.data.AUTOTUNE)
+        )
+
+
+def _base_name(name: str) -> str:
+    """"emnist/letters:3.0.0" -> "emnist"."""
+    return name.partition(":")[0].partition("/")[0]
+
+
+def _default_dataset_dir(name: str) -> str:
+    """$TFDS_DATA_DIR, else a cache for the embedded dataset and TFDS's own default for others."""
+    cache = os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "tunas_tf")
+    usual = cache if name == "digits" else "~/tensorflow_datasets"
+    return os.environ.get("TFDS_DATA_DIR") or usual
+
+
+def load(
+    name: str, dataset_dir: Optional[str], image_size: int, reward_fraction: float = 0.1
+) -> ClassificationDataset:
+    """Opens a dataset. `digits` is made if it is not there; nothing is ever downloaded.
+
+    Args:
+      name: "digits", "image_folder", or a name of tensorflow-datasets ("cifar10",
+        "my_dataset:1.0.0") whose data are prepared in `dataset_dir`.
+      dataset_dir: TFDS's data directory, or the image folder. Empty or None: the default
+        one ($TFDS_DATA_DIR, ~/.cache/tunas_tf for digits, ~/tensorflow_datasets for others).
+      image_size: side of the network's input in pixels.
+      reward_fraction: share of the training set whose accuracy is the search's reward.
+    """
+    if image_size < 1:
+        raise InputError(f"image_size is {image_size}; it must be 1 or more.")
+    if name == "image_folder" and not dataset_dir:
+        raise InputError("image_folder needs a directory; give it as --dataset_dir.")
+    dataset_dir = os.path.expanduser(dataset_dir or _default_dataset_dir(name))
+    if name == "image_folder":
+        source = FolderSource(dataset_dir)
+    else:
+        if name == "digits":
+            digits.prepare(dataset_dir)
+        source = TfdsSource(name, dataset_dir)
+    num_train = source.num_examples("train")
+    num_reward = round(reward_fraction * num_train)
+    if not 0 < num_reward < num_train:
+        raise InputError(
+            f"reward_fraction {reward_fraction} of {num_train} training images leaves "
+            "no images for the reward or none for training; give a number between 0 and 1."
+        )
+    return ClassificationDataset(
+        name=name,
+        dataset_dir=dataset_dir,
+        num_classes=source.num_classes,
+        image_size=image_size,
+        num_reward_examples=num_reward,
+        flip=_base_name(name) not in _NEVER_FLIPPED,
+        source=source,
+    )

@@ -1,0 +1,153 @@
+"""Labelled images of a directory with one sub-directory for each class."""
+
+import hashlib
+import os
+from typing import Optional
+
+import tensorflow as tf
+
+from tunas_tf.common.errors import InputError
+
+__all__ = ["FolderSource"]
+
+_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp")
+_TEST_NAMES = ("test", "validation", "val")
+
+# Share of each class that is kept for the test split if the directory has no splits.
+_TEST_FRACTION = 0.1
+
+
+class FolderSource:
+    """The images below a directory, in one of two layouts.
+
+    - `directory/<class>/*.jpg`: a tenth of each class, chosen by a hash of the file's
+      name and so the same every time, is the test split.
+    - `directory/train/<class>/*.jpg` with `directory/test`, `validation` or `val`.
+
+    Images are .jpg, .jpeg, .png or .bmp, in any depth below their class. Classes are
+    numbered in the order of their names.
+
+    Attributes:
+      num_classes: number of class directories.
+      image_shape: None, for the images may differ in size.
+    """
+
+    image_shape = None
+
+    def __init__(self, directory: str):
+        directory = os.path.expanduser(directory)
+        if not os.path.isdir(directory):
+            raise InputError(
+                f"the image folder {directory} does not exist; give a directory with one "
+                "sub-directory of images for each class."
+            )
+        train_directory = os.path.join(directory, "train")
+        if os.path.isdir(train_directory):
+            train = _images_by_class(train_directory)
+            test = _images_by_class(_find_test_directory(directory))
+            _check_same_classes(directory, train, test)
+        else:
+            train, test = _divide(_images_by_class(directory))
+        self.num_classes = len(train)
+        self._examples = {"train": _shuffled_examples(train), "test": _shuffled_examples(test)}
+
+    def num_examples(self, split: str) -> int:
+        return len(self._examples[split])
+
+    def examples(
+        self, split: str, start: int, stop: int, shuffle_seed: Optional[int] = None
+    ) -> tf.data.Dataset:
+        """Examples `start` to `stop` of "train" or "test": (encoded image, label int32).
+
+        With a seed their order is random, another one in each repetition.
+        """
+        paths, labels = zip(*self._examples[split][start:stop])
+        dataset = tf.data.Dataset.from_tensor_slices((list(paths), tf.constant(labels, tf.int32)))
+        if shuffle_seed is not None:
+            dataset = dataset.shuffle(len(paths), seed=shuffle_seed)
+        return dataset.map(
+            lambda path, label: (tf.io.read_file(path), label), num_parallel_calls=tf.data.AUTOTUNE
+        )
+
+
+def _hash(class_name: str, path: str) -> str:
+    """A number for an image that only depends on its place below its class, in hexadecimal."""
+    return hashlib.sha256(f"{class_name}/{path}".encode()).hexdigest()
+
+
+def _images_by_class(directory: str) -> dict[str, list[tuple[str, str]]]:
+    """Class name -> the images of the class, (hash, path) each, in the order of the hashes."""
+    names = sorted(
+        entry.name
+        for entry in os.scandir(directory)
+        if entry.is_dir() and not entry.name.startswith(".")
+    )
+    if len(names) < 2:
+        found = f"only one class, {names[0]}" if names else "no class folders"
+        raise InputError(
+            f"{directory} has {found}; give a directory with one sub-directory of images for "
+            "each of two or more classes."
+        )
+    images = {name: _images_below(os.path.join(directory, name), name) for name in names}
+    empty = [name for name in names if not images[name]]
+    if empty:
+        raise InputError(
+            f"the class {empty[0]} in {directory} has no images; add some "
+            f"({', '.join(_EXTENSIONS)}) or remove its folder."
+        )
+    return images
+
+
+def _images_below(class_directory: str, name: str) -> list[tuple[str, str]]:
+    paths = [
+        os.path.join(parent, file)
+        for parent, _, files in os.walk(class_directory)
+        for file in files
+        # macOS leaves "._photo.jpg" files that hold no image.
+        if file.lower().endswith(_EXTENSIONS) and not file.startswith(".")
+    ]
+    relative = [os.path.relpath(path, class_directory).replace(os.sep, "/") for path in paths]
+    return sorted((_hash(name, place), path) for place, path in zip(relative, paths))
+
+
+def _find_test_directory(directory: str) -> str:
+    for name in _TEST_NAMES:
+        if os.path.isdir(os.path.join(directory, name)):
+            return os.path.join(directory, name)
+    raise InputError(
+        f"{directory} has a train folder but no test folder beside it; add one called "
+        f"{', '.join(_TEST_NAMES[:-1])} or {_TEST_NAMES[-1]}."
+    )
+
+
+def _check_same_classes(directory: str, train, test) -> None:
+    if train.keys() != test.keys():
+        different = sorted(train.keys() ^ test.keys())
+        raise InputError(
+            f"the training and test folders in {directory} differ in their classes "
+            f"({', '.join(different[:5])}); give both the same class folders."
+        )
+
+
+def _divide(images):
+    """Splits each class by hash into (training images, test images), both never empty."""
+    train, test = {}, {}
+    for name, items in images.items():
+        if len(items) < 2:
+            raise InputError(
+                f"the class {name} has one image, but training and test need one each; add images, "
+                "or give folders train and test."
+            )
+        num_test = max(1, round(_TEST_FRACTION * len(items)))
+        test[name], train[name] = items[:num_test], items[num_test:]
+    return train, test
+
+
+def _shuffled_examples(images) -> list[tuple[str, int]]:
+    """(path, label) of all images in the order of their hashes, so that classes are mixed."""
+    hashed = [
+        (digest, path, label)
+        for label, name in enumerate(sorted(images))
+        for digest, path in images[name]
+    ]
+    return [(path, label) for _, path, label in sorted(hashed)]

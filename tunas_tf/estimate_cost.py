@@ -1,0 +1,37 @@
+"""Estimates the cost of one network: published latency, multiply-adds or parameters.
+
+  python -m tunas_tf.estimate_cost --ssd=proxylessnas_search --indices=0:1:0:...
+  python -m tunas_tf.estimate_cost --architecture=DIR/architecture.json --cost_model=madds
+"""
+
+from absl import flags
+
+from tunas_tf.common import app, network_flags
+
+FLAGS = flags.FLAGS
+network_flags.define(
+    "ssd",
+    "indices",
+    "architecture",
+    "filters_multiplier",
+    "cost_model",
+    "image_size",
+    "num_classes",
+    "format",
+)
+
+
+def main() -> None:
+    cost, unit = network_flags.architecture_cost(network_flags.architecture())
+    network_flags.print_result(
+        {"cost": cost, "unit": unit, "cost_model": FLAGS.cost_model},
+        f"estimated cost: {cost:.6f}",
+    )
+
+
+def run() -> None:
+    app.run(main)
+
+
+if __name__ == "__main__":
+    run()

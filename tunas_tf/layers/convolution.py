@@ -1,0 +1,143 @@
+"""Convolutions that use only a prefix of their input and output channels."""
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from tunas_tf.layers.initializers import DepthwiseHeNormal
+from tunas_tf.layers.masking import ActiveFilters, keep_prefix
+
+__all__ = ["MaskedConv2D", "MaskedDepthwiseConv2D"]
+
+
+@tf_keras.utils.register_keras_serializable(package="tunas_tf")
+class MaskedConv2D(tf_keras.layers.Layer):
+    """Convolution with SAME padding, shared by all input and output widths.
+
+    The kernel is built at the widest input and output. A call uses the corner of it that
+    belongs to the active widths.
+
+    Attributes:
+      filters: output channels at full width.
+      kernel_size: side of the square kernel.
+      strides: step in both directions.
+      use_bias: whether to add a bias, which starts at zero.
+      kernel_initializer: initialiser, as for stock Keras layers.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        strides: int = 1,
+        use_bias: bool = False,
+        kernel_initializer="he_normal",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.strides = strides
+        self.use_bias = use_bias
+        self.kernel_initializer = tf_keras.initializers.get(kernel_initializer)
+
+    def build(self, input_shape):
+        # Not autocast: the L2 loss needs float32, also when it is called from a layer that
+        # computes in a lower precision.
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(self.kernel_size, self.kernel_size, input_shape[-1], self.filters),
+            initializer=self.kernel_initializer,
+            autocast=False,
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias", shape=(self.filters,), initializer="zeros", autocast=False
+            )
+        super().build(input_shape)
+
+    def _active_kernel(
+        self, active_input_filters: ActiveFilters, active_filters: ActiveFilters, dtype
+    ) -> tf.Tensor:
+        """[kernel_size, kernel_size, input filters, filters], zero outside the active part."""
+        kernel = tf.cast(self.kernel, dtype)
+        kernel = keep_prefix(kernel, active_input_filters, axis=2)
+        return keep_prefix(kernel, active_filters, axis=3)
+
+    def call(
+        self,
+        inputs: tf.Tensor,
+        active_input_filters: ActiveFilters = None,
+        active_filters: ActiveFilters = None,
+    ) -> tf.Tensor:
+        """[batch, height, width, input filters] -> [batch, height', width', filters]."""
+        kernel = self._active_kernel(active_input_filters, active_filters, inputs.dtype)
+        outputs = tf.nn.conv2d(inputs, kernel, self.strides, "SAME")
+        if self.use_bias:
+            bias = tf.cast(self.bias, outputs.dtype)
+            outputs += keep_prefix(bias, active_filters, axis=0)
+        return outputs
+
+    def l2_loss(
+        self, active_input_filters: ActiveFilters = None, active_filters: ActiveFilters = None
+    ) -> tf.Tensor:
+        """`sum(kernel ** 2) / 2` over the active part: float32 scalar, without the bias."""
+        kernel = self._active_kernel(active_input_filters, active_filters, tf.float32)
+        return tf.nn.l2_loss(kernel)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "use_bias": self.use_bias,
+            "kernel_initializer": tf_keras.initializers.serialize(self.kernel_initializer),
+        }
+
+
+@tf_keras.utils.register_keras_serializable(package="tunas_tf")
+class MaskedDepthwiseConv2D(tf_keras.layers.Layer):
+    """Depthwise convolution with SAME padding and no bias, shared by all widths.
+
+    Attributes:
+      kernel_size: side of the square kernel.
+      strides: step in both directions.
+    """
+
+    def __init__(self, kernel_size: int, strides: int = 1, **kwargs):
+        super().__init__(**kwargs)
+        self.kernel_size = kernel_size
+        self.strides = strides
+
+    def build(self, input_shape):
+        self.depthwise_kernel = self.add_weight(
+            name="depthwise_kernel",
+            shape=(self.kernel_size, self.kernel_size, input_shape[-1], 1),
+            initializer=DepthwiseHeNormal(),
+            autocast=False,  # As in MaskedConv2D.
+        )
+        super().build(input_shape)
+
+    def _active_kernel(self, active_filters: ActiveFilters, dtype) -> tf.Tensor:
+        """[kernel_size, kernel_size, filters, 1], zero outside the active part."""
+        return keep_prefix(tf.cast(self.depthwise_kernel, dtype), active_filters, axis=2)
+
+    def call(self, inputs: tf.Tensor, active_filters: ActiveFilters = None) -> tf.Tensor:
+        """[batch, height, width, filters] -> [batch, height', width', filters]."""
+        kernel = self._active_kernel(active_filters, inputs.dtype)
+        strides = [1, self.strides, self.strides, 1]
+        return tf.nn.depthwise_conv2d(inputs, kernel, strides, "SAME")
+
+    def l2_loss(self, active_filters: ActiveFilters = None) -> tf.Tensor:
+        """`sum(kernel ** 2) / 2` over the active part: float32 scalar."""
+        return tf.nn.l2_loss(self._active_kernel(active_filters, tf.float32))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+        }

@@ -1,0 +1,47 @@
+"""The skip option: a layer whose output is zero."""
+
+from typing import Any, Optional
+
+import tensorflow as tf
+import tf_keras
+
+from tunas_tf.layers.masking import ActiveFilters
+
+__all__ = ["Zero"]
+
+
+@tf_keras.utils.register_keras_serializable(package="tunas_tf")
+class Zero(tf_keras.layers.Layer):
+    """Zeros of the shape that a convolution with SAME padding would give.
+
+    Inside a residual it makes the identity.
+
+    Attributes:
+      filters: output channels; None for as many as the input has.
+      strides: step in both directions.
+    """
+
+    def __init__(self, filters: Optional[int] = None, strides: int = 1, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.strides = strides
+
+    def call(
+        self,
+        inputs: tf.Tensor,
+        active_input_filters: ActiveFilters = None,
+        active_filters: ActiveFilters = None,
+    ) -> tf.Tensor:
+        """[batch, height, width, input filters] -> zeros [batch, height', width', filters].
+
+        The active widths change nothing; it takes them to be an option beside convolutions.
+        """
+        del active_input_filters, active_filters
+        # Slices give ceil(size / strides) for static and for dynamic sizes.
+        zeros = tf.zeros_like(inputs[:, :: self.strides, :: self.strides])
+        if self.filters is None:
+            return zeros
+        return zeros[..., :1] + tf.zeros([self.filters], zeros.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "filters": self.filters, "strides": self.strides}

@@ -1,0 +1,166 @@
+"""An architecture as an ordinary Keras network, for training from scratch and for export."""
+
+import dataclasses
+from typing import Optional, Union
+
+import tensorflow as tf
+import tf_keras
+
+from tunas_tf import layers
+from tunas_tf.search_space import arithmetic, spec
+from tunas_tf.search_space.architecture import Architecture
+
+__all__ = ["build_backbone", "build_classifier", "kernels"]
+
+_EPSILON = 1e-3
+
+
+@dataclasses.dataclass(frozen=True)
+class _Layers:
+    """Makes the Keras layers of one layer of the architecture, named after it.
+
+    Attributes:
+      name: prefix of the names.
+      momentum: of the batch norm moving averages.
+    """
+
+    name: str
+    momentum: float
+
+    def conv(self, x, role, filters, kernel_size=1, strides=1, batch_norm=True):
+        x = tf_keras.layers.Conv2D(
+            filters,
+            kernel_size,
+            strides,
+            padding="same",
+            use_bias=not batch_norm,
+            kernel_initializer="he_normal",
+            name=f"{self.name}_{role}",
+        )(x)
+        return self._batch_norm(x, role) if batch_norm else x
+
+    def depthwise(self, x, kernel_size, strides):
+        x = tf_keras.layers.DepthwiseConv2D(
+            kernel_size,
+            strides,
+            padding="same",
+            use_bias=False,
+            depthwise_initializer=layers.DepthwiseHeNormal(),
+            name=f"{self.name}_depthwise",
+        )(x)
+        return self._batch_norm(x, "depthwise")
+
+    def activation(self, x, kind, role="activation"):
+        function = layers.activation(kind)
+        return tf_keras.layers.Activation(function, name=f"{self.name}_{role}")(x)
+
+    def squeeze_excite(self, x):
+        expanded = x.shape[-1]
+        squeezed = arithmetic.squeeze_excite_filters(expanded)
+        gate = self.pool(x, "squeeze_excite_pool")
+        gate = self.conv(gate, "squeeze", squeezed, batch_norm=False)
+        gate = self.activation(gate, "relu", "squeeze_activation")
+        gate = self.conv(gate, "excite", expanded, batch_norm=False)
+        gate = self.activation(gate, "sigmoid", "excite_activation")
+        return tf_keras.layers.Multiply(name=f"{self.name}_gate")([x, gate])
+
+    def pool(self, x, role="pool"):
+        return tf_keras.layers.GlobalAveragePooling2D(
+            keepdims=True, name=f"{self.name}_{role}"
+        )(x)
+
+    def add(self, x, y):
+        return tf_keras.layers.Add(name=f"{self.name}_add")([x, y])
+
+    def _batch_norm(self, x, role):
+        return tf_keras.layers.BatchNormalization(
+            momentum=self.momentum, epsilon=_EPSILON, name=f"{self.name}_{role}_norm"
+        )(x)
+
+
+def _apply(make: _Layers, layer, x, filters: int):
+    """`layer` applied to the Keras tensor `x`."""
+    if isinstance(layer, spec.Residual):
+        if isinstance(layer.layer, spec.Zero):
+            return x
+        return make.add(x, _apply(make, layer.layer, x, filters))
+    if isinstance(layer, spec.Bottleneck):
+        x = make.conv(x, "expand", layer.expansion)
+        x = make.activation(x, layer.activation, "expand_activation")
+        x = make.depthwise(x, layer.kernel_size, layer.strides)
+        x = make.activation(x, layer.activation, "depthwise_activation")
+        if layer.squeeze_and_excite:
+            x = make.squeeze_excite(x)
+        return make.conv(x, "project", filters)
+    if isinstance(layer, spec.SeparableConv):
+        x = make.depthwise(x, layer.kernel_size, layer.strides)
+        x = make.activation(x, layer.activation, "depthwise_activation")
+        return make.conv(x, "project", filters)
+    if isinstance(layer, spec.Conv):
+        return make.conv(
+            x, "conv", filters, layer.kernel_size, layer.strides, layer.batch_norm
+        )
+    if isinstance(layer, spec.Activation):
+        return make.activation(x, layer.kind)
+    if isinstance(layer, spec.GlobalPool):
+        return make.pool(x)
+    if isinstance(layer, spec.Zero):
+        return layers.Zero(filters, name=f"{make.name}_zero")(x)
+    raise TypeError(f"{type(layer).__name__} is not a layer.")
+
+
+def build_backbone(
+    architecture: Architecture, images, batch_norm_momentum: float = 0.99
+) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    """Applies the tower of `architecture` to a Keras tensor [batch, height, width, channels].
+
+    Returns:
+      The last feature map, and the feature maps at the endpoints.
+    """
+    x, endpoints = images, []
+    for placed in architecture.layers():
+        if isinstance(placed.layer, spec.Endpoint):
+            endpoints.append(x)
+        else:
+            x = _apply(_Layers(placed.name, batch_norm_momentum), placed.layer, x, placed.filters)
+    return x, endpoints
+
+
+def build_classifier(
+    architecture: Architecture,
+    num_classes: int,
+    image_size: Optional[int] = None,
+    dropout_rate: float = 0.0,
+    batch_norm_momentum: float = 0.99,
+) -> tf_keras.Model:
+    """The classification network: images [batch, size, size, 3] -> float32 logits.
+
+    Args:
+      architecture: the network.
+      num_classes: outputs of the classifier.
+      image_size: side of the images in pixels; None leaves it open.
+      dropout_rate: of the features before the classifier.
+      batch_norm_momentum: of the moving averages that evaluation normalises by.
+    """
+    images = tf_keras.Input((image_size, image_size, 3), name="images")
+    x, _ = build_backbone(architecture, images, batch_norm_momentum)
+    if dropout_rate:
+        x = tf_keras.layers.Dropout(dropout_rate, name="dropout")(x)
+    x = tf_keras.layers.Conv2D(
+        num_classes,
+        1,
+        kernel_initializer=tf_keras.initializers.RandomNormal(stddev=0.01),
+        name="classifier",
+    )(x)
+    logits = tf_keras.layers.GlobalAveragePooling2D(name="logits", dtype="float32")(x)
+    return tf_keras.Model(images, logits, name="classifier")
+
+
+def kernels(network: Union[tf_keras.Model, tf_keras.layers.Layer]) -> list[tf.Variable]:
+    """The variables that weight decay applies to: kernels, not biases or batch norm."""
+    found = []
+    for layer in network.submodules:
+        for attribute in ("kernel", "depthwise_kernel"):
+            if isinstance(variable := getattr(layer, attribute, None), tf.Variable):
+                found.append(variable)
+    return found

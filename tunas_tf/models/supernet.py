@@ -1,0 +1,114 @@
+"""The one-shot model: every architecture of a search space in one set of weights."""
+
+from typing import NamedTuple, Sequence
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from tunas_tf import layers
+from tunas_tf.models import modules
+from tunas_tf.search_space import architecture as architecture_lib
+from tunas_tf.search_space import spec, traversal
+from tunas_tf.search_space.slots import layer_slots
+
+__all__ = ["Supernet", "SupernetOutput", "copy_weights"]
+
+
+class SupernetOutput(NamedTuple):
+    """What a supernet computes for one sample.
+
+    Attributes:
+      logits: [batch, classes] float32.
+      endpoints: the feature maps at the endpoints, [batch, height, width, filters] each.
+      l2_loss: float32 scalar, half the sum of squares of the kernels that the sample uses.
+    """
+
+    logits: tf.Tensor
+    endpoints: tuple[tf.Tensor, ...]
+    l2_loss: tf.Tensor
+
+
+class Supernet(tf_keras.Model):
+    """The supernet of a search space, with a classifier on top.
+
+    Called with images and a sample, it runs the sampled architecture only:
+
+        supernet(images, masks) -> SupernetOutput
+
+    `masks` [choices, options] float32 has a row per choice: one-hot for an option, or equal
+    weights for all options, whose outputs are then averaged (warmup, TuNAS section 4.2). The
+    supernet mirrors the tree of its space; batch norm always uses the current batch.
+
+    Attributes:
+      space: the search space.
+      num_classes: outputs of the classifier.
+    """
+
+    def __init__(self, space: spec.SearchSpace, num_classes: int, image_channels: int = 3):
+        super().__init__(name="supernet")
+        self.space = space
+        self.num_classes = num_classes
+        positions = {
+            choice.path: position
+            for position, choice in enumerate(traversal.choices_of(space))
+        }
+        self.slots = tuple(layer_slots(space, image_channels=image_channels))
+        self.tower = [
+            None
+            if isinstance(slot.layer, spec.Endpoint)
+            else modules.Builder(slot, positions, space.filter_base).build(slot.layer, slot.path)
+            for slot in self.slots
+        ]
+        self.classifier = layers.MaskedConv2D(
+            num_classes,
+            kernel_size=1,
+            use_bias=True,
+            kernel_initializer=tf_keras.initializers.RandomNormal(stddev=0.01),
+            name="classifier",
+        )
+        self.classifier.build((None, None, None, self.slots[-1].outputs.largest))
+
+    def call(self, images: tf.Tensor, masks: tf.Tensor, training=None) -> SupernetOutput:
+        """Runs the architecture that `masks` select on images [batch, height, width, channels]."""
+        del training  # Nothing here differs between training and validation.
+        outputs, l2_loss, endpoints = images, tf.zeros([]), []
+        for slot, module in zip(self.slots, self.tower):
+            if module is None:
+                endpoints.append(outputs)
+                continue
+            input_width = modules.width_of(slot.inputs, masks)
+            output_width = modules.width_of(slot.outputs, masks)
+            outputs, loss = module(outputs, masks, input_width, output_width)
+            l2_loss += loss
+        active = modules.width_of(self.slots[-1].outputs, masks).filters
+        logits = tf.reduce_mean(self.classifier(outputs, active), axis=[1, 2])
+        l2_loss += self.classifier.l2_loss(active)
+        return SupernetOutput(tf.cast(logits, tf.float32), tuple(endpoints), l2_loss)
+
+
+def copy_weights(
+    supernet: Supernet, indices: Sequence[int], network: tf_keras.Model
+) -> None:
+    """Gives a stand-alone network the weights that its architecture has in the supernet.
+
+    Args:
+      supernet: the source.
+      indices: the architecture, which `network` was built from.
+      network: a network from `build_classifier`.
+    """
+    architecture = architecture_lib.resolve(supernet.space, indices)
+    weights = {}
+    for placed, module in zip(architecture.layers(), supernet.tower):
+        if module is not None:
+            found = module.weights_at(indices, placed.input_filters, placed.filters)
+            weights.update({f"{placed.name}_{role}": values for role, values in found.items()})
+    classifier = supernet.classifier
+    kernel = classifier.kernel.numpy()[:, :, : architecture.output_filters]
+    weights["classifier"] = [kernel, classifier.bias.numpy()]
+    for layer in network.layers:
+        if layer.trainable_variables:
+            for variable, value in zip(layer.trainable_variables, weights.pop(layer.name)):
+                variable.assign(np.asarray(value))
+    if weights:
+        raise ValueError(f"the network has no layers for {sorted(weights)}.")

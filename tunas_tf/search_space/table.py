@@ -1,0 +1,156 @@
+"""Spaces and networks as tables, for people (aligned text) and for programs (dicts)."""
+
+import dataclasses
+import itertools
+from typing import Any, Iterable, Sequence
+
+from tunas_tf.search_space import arithmetic, spec, traversal
+from tunas_tf.search_space.architecture import Architecture
+
+__all__ = ["align", "layer_rows", "network_table", "space_table"]
+
+
+def align(rows: Iterable[Sequence[str]]) -> str:
+    """Rows of cells as lines of left-aligned columns (numbers right-aligned), header first."""
+    rows = [tuple(str(cell) for cell in row) for row in rows]
+    columns = list(zip(*rows))
+    widths = [max(map(len, column)) for column in columns]
+    numeric = [
+        all(cell.replace(",", "").isdecimal() for cell in column[1:] if cell)
+        for column in columns
+    ]
+    lines = (
+        "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, numeric)
+        ).rstrip()
+        for row in rows
+    )
+    return "\n".join(lines)
+
+
+def _operation(layer) -> str:
+    """The field's name of a layer: "SeparableConv" -> "separable_conv"."""
+    name = type(layer).__name__
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+def layer_rows(
+    architecture: Architecture, image_size: int = 224, num_classes: int = 1001
+) -> list[dict[str, Any]]:
+    """One dict per layer of the network, the classifier last (block None).
+
+    Keys: block, layer (index within the block), op, then the fields of the layer by their
+    name in `spec` (kernel_size, strides, squeeze_and_excite, activation, ...), with the
+    expansion as expanded_filters; residual; skipped (an identity: nothing is computed);
+    input_filters, filters, input_size, output_size (pixels), madds, params.
+    """
+    rows = []
+    size = image_size
+    for placed in architecture.layers():
+        residual = isinstance(placed.layer, spec.Residual)
+        layer = placed.layer.layer if residual else placed.layer
+        fields = {f.name: getattr(layer, f.name) for f in dataclasses.fields(layer)}
+        if "expansion" in fields:
+            fields["expanded_filters"] = fields.pop("expansion")
+        count = arithmetic.layer_count(layer, placed.input_filters, placed.filters, size)
+        output_size = arithmetic.output_size(layer, size)
+        rows.append(
+            {
+                "block": placed.block,
+                "layer": placed.index,
+                "op": _operation(layer),
+                **fields,
+                "residual": residual,
+                "skipped": residual and isinstance(layer, spec.Zero),
+                "input_filters": placed.input_filters,
+                "filters": placed.filters,
+                "input_size": size,
+                "output_size": output_size,
+                **count._asdict(),
+            }
+        )
+        size = output_size
+    if num_classes:
+        count = arithmetic.classifier_count(architecture.output_filters, num_classes)
+        rows.append(
+            {
+                "block": None,
+                "layer": None,
+                "op": "classifier",
+                "kernel_size": 1,
+                "input_filters": architecture.output_filters,
+                "filters": num_classes,
+                "input_size": size,
+                "output_size": 1,
+                **count._asdict(),
+            }
+        )
+    return rows
+
+
+def network_table(
+    architecture: Architecture, image_size: int = 224, num_classes: int = 1001
+) -> str:
+    """The network as text, one line per layer and a line of totals."""
+
+    def cells(row) -> list[str]:
+        op = "identity" if row.get("skipped") else row["op"]
+        computes = row["params"] > 0
+        return [
+            "" if row["block"] is None else row["block"],
+            op + (" + input" if row.get("residual") and computes else ""),
+            row.get("kernel_size", ""),
+            row.get("strides", ""),
+            row.get("expanded_filters", ""),
+            "yes" if row.get("squeeze_and_excite") else "",
+            row.get("activation") or row.get("kind", ""),
+            f"{row['input_size']} x {row['input_size']} x {row['input_filters']}",
+            f"{row['output_size']} x {row['output_size']} x {row['filters']}",
+            f"{row['madds']:,}" if computes else "",
+            f"{row['params']:,}" if computes else "",
+        ]
+
+    header = (
+        "block", "layer", "kernel", "stride", "expanded", "SE", "activation", "input", "output",
+        "madds", "params",
+    )  # fmt: skip
+    rows = layer_rows(architecture, image_size, num_classes)
+    totals = [f"{sum(row[key] for row in rows):,}" for key in ("madds", "params")]
+    return align([header, *map(cells, rows), ["total", *[""] * 8, *totals]])
+
+
+def _options_text(node) -> str:
+    """A sub-tree with its choices on one line: "bottleneck(kernel_size={3, 5, 7}, ...)"."""
+    if isinstance(node, spec.OneOf):
+        options = ", ".join(_options_text(option) for option in node.choices)
+        return options if len(node.choices) == 1 else "{" + options + "}"
+    if isinstance(node, spec.Expansion):
+        return f"{node.ratio:g}x"
+    if not dataclasses.is_dataclass(node):
+        return str(node)
+    arguments = [
+        _options_text(value) if f.name in ("layer", "kind") else f"{f.name}={_options_text(value)}"
+        for f in dataclasses.fields(node)
+        if (value := getattr(node, f.name)) != f.default or f.name == "activation"
+    ]
+    return _operation(node) + (f"({', '.join(arguments)})" if arguments else "")
+
+
+def space_table(space: spec.SearchSpace) -> str:
+    """The space as text: equal neighbours in a block on one line, with what may be chosen."""
+    rows = [("block", "filters", "layers", "choices", "options of each layer")]
+    for index, block in enumerate(space.blocks):
+        filters = _options_text(block.filters)
+        for layer, group in itertools.groupby(block.layers):
+            num_choices = len(traversal.choices_of(layer))
+            rows.append(
+                (
+                    index,
+                    filters,
+                    len(list(group)),
+                    num_choices or "",
+                    _options_text(layer),
+                )
+            )
+    return align(rows)
