@@ -44,6 +44,11 @@ def switch(mask: tf.Tensor, branches: Sequence[Callable[[], Any]]) -> Any:
             *results,
         )
 
+    if not tf.executing_eagerly():
+        # Trace each branch once, here: both uses below then call the same function.
+        branches = [
+            tf.function(branch, autograph=False).get_concrete_function() for branch in branches
+        ]
     is_one_hot = tf.equal(tf.math.count_nonzero(mask), 1)
     selected = tf.argmax(mask, output_type=tf.int32)
     return tf.switch_case(

@@ -4,8 +4,9 @@ All modules are called alike and return (outputs, l2_loss):
 
     module(inputs, masks, input_width, output_width)
 
-`masks` [choices, options] is the sample, the widths tell how many channels of input and
-output it uses. `l2_loss` is float32: half the sum of squares of the kernels in use.
+`masks` [choices, options] holds the rows of the sample that belong to the layer's own
+choices, the widths tell how many channels of input and output it uses. `l2_loss` is
+float32: half the sum of squares of the kernels in use.
 `weights_at(indices, input_filters, filters)` returns the same weights as arrays of the
 active sizes, by the names that the layers of a stand-alone network have.
 """
@@ -17,10 +18,10 @@ import tensorflow as tf
 import tf_keras
 
 from tunas_tf import layers
-from tunas_tf.search_space import arithmetic, spec
+from tunas_tf.search_space import arithmetic, spec, traversal
 from tunas_tf.search_space.slots import FilterCounts, LayerSlot
 
-__all__ = ["Builder", "Width", "width_of"]
+__all__ = ["Width", "build_module", "width_of"]
 
 Weights = dict[str, list[np.ndarray]]
 
@@ -190,13 +191,13 @@ class _Residual(tf_keras.layers.Layer):
 class _SeparableConv(tf_keras.layers.Layer):
     """Depthwise convolution, activation, 1x1 convolution; kernel sizes share the latter."""
 
-    def __init__(self, builder: "Builder", node: spec.SeparableConv, path: str):
+    def __init__(self, builder: "_Builder", node: spec.SeparableConv, path: str):
         super().__init__()
         inputs, outputs = builder.slot.inputs, builder.slot.outputs
         self.activation = layers.activation(node.activation)
         self.depthwise = builder.choice(
             node.kernel_size,
-            f"{path}/kernel_size",
+            traversal.join(path, "kernel_size"),
             lambda kernel_size, _: _Depthwise(inputs.largest, kernel_size, node.strides),
         )
         self.project = _Convolution("project", inputs.largest, outputs.largest, 1)
@@ -217,7 +218,7 @@ class _SeparableConv(tf_keras.layers.Layer):
 class _Bottleneck(tf_keras.layers.Layer):
     """Inverted bottleneck; all kernel sizes and expansions share both 1x1 convolutions."""
 
-    def __init__(self, builder: "Builder", node: spec.Bottleneck, path: str):
+    def __init__(self, builder: "_Builder", node: spec.Bottleneck, path: str):
         super().__init__()
         inputs, outputs = builder.slot.inputs, builder.slot.outputs
         self.activation = layers.activation(node.activation)
@@ -225,7 +226,7 @@ class _Bottleneck(tf_keras.layers.Layer):
         self.expansion_position = None
         expansions = (node.expansion,)
         if isinstance(node.expansion, spec.OneOf):
-            self.expansion_position = builder.positions[f"{path}/expansion"]
+            self.expansion_position = builder.positions[traversal.join(path, "expansion")]
             expansions = node.expansion.choices
         self.num_expansions = len(expansions)
         # The expanded width of (input option, expansion) at input option * expansions + expansion.
@@ -242,15 +243,17 @@ class _Bottleneck(tf_keras.layers.Layer):
         self.expand = _Convolution("expand", inputs.largest, expanded, 1)
         self.depthwise = builder.choice(
             node.kernel_size,
-            f"{path}/kernel_size",
+            traversal.join(path, "kernel_size"),
             lambda kernel_size, _: _Depthwise(expanded, kernel_size, node.strides),
         )
         self.squeeze_excite = None
         if node.squeeze_and_excite is not False:
             self.squeeze_excite = builder.choice(
                 node.squeeze_and_excite,
-                f"{path}/squeeze_and_excite",
-                lambda on, _: _SqueezeExcite(self.expanded_counts) if on else _Function(tf.identity),
+                traversal.join(path, "squeeze_and_excite"),
+                lambda is_on, _: (
+                    _SqueezeExcite(self.expanded_counts) if is_on else _Function(tf.identity)
+                ),
             )
         self.project = _Convolution("project", expanded, outputs.largest, 1)
 
@@ -283,27 +286,29 @@ class _Bottleneck(tf_keras.layers.Layer):
         return {**weights, **self.project.weights_at(indices, expanded, filters)}
 
 
-class Builder:
+class _Builder:
     """Builds the modules of one layer of the tower.
 
     Attributes:
       slot: the layer.
-      positions: path of a choice -> position of the choice.
       base: expanded filter counts are multiples of this.
+      positions: path of a choice below the layer -> its row among the layer's own choices.
     """
 
-    def __init__(self, slot: LayerSlot, positions: dict[str, int], base: int):
+    def __init__(self, slot: LayerSlot, base: int):
         self.slot = slot
-        self.positions = positions
         self.base = base
+        self.positions = {
+            choice.path: row for row, choice in enumerate(traversal.choices_of(slot.layer))
+        }
 
     def build(self, node, path: str) -> tf_keras.layers.Layer:
-        """The module of `node`, which stands at `path` and is no `Endpoint`."""
+        """The module of `node`, which stands at `path` below the layer."""
         inputs, outputs = self.slot.inputs, self.slot.outputs
         if isinstance(node, spec.OneOf):
             return self.choice(node, path, self.build)
         if isinstance(node, spec.Residual):
-            return _Residual(self.build(node.layer, f"{path}/layer"))
+            return _Residual(self.build(node.layer, traversal.join(path, "layer")))
         if isinstance(node, spec.Bottleneck):
             return _Bottleneck(self, node, path)
         if isinstance(node, spec.SeparableConv):
@@ -311,7 +316,7 @@ class Builder:
         if isinstance(node, spec.Conv):
             return self.choice(
                 node.kernel_size,
-                f"{path}/kernel_size",
+                traversal.join(path, "kernel_size"),
                 lambda kernel_size, _: _Convolution(
                     "conv",
                     inputs.largest,
@@ -327,7 +332,7 @@ class Builder:
             return _Function(lambda x: tf.reduce_mean(x, axis=[1, 2], keepdims=True))
         if isinstance(node, spec.Zero):
             return _Function(layers.Zero(outputs.largest))
-        raise TypeError(f"{type(node).__name__} at {path} is not a layer.")
+        raise TypeError(f"{type(node).__name__} at {self.slot.path}/{path} is not a layer.")
 
     def choice(
         self, value, path: str, make: Callable[[Any, str], tf_keras.layers.Layer]
@@ -335,5 +340,18 @@ class Builder:
         """`make(value, path)`, or a switch between what it makes of every option of a OneOf."""
         if not isinstance(value, spec.OneOf):
             return make(value, path)
-        options = [make(option, f"{path}/choices/{i}") for i, option in enumerate(value.choices)]
+        options = [
+            make(option, traversal.join(path, f"choices/{i}"))
+            for i, option in enumerate(value.choices)
+        ]
         return _Choice(self.positions[path], options)
+
+
+def build_module(slot: LayerSlot, base: int) -> tf_keras.layers.Layer:
+    """The module of a layer of the tower, all its options included.
+
+    Args:
+      slot: the layer, not an `Endpoint`.
+      base: expanded filter counts are multiples of this.
+    """
+    return _Builder(slot, base).build(slot.layer, "")

@@ -8,8 +8,9 @@ import tf_keras
 
 from tunas_tf import layers
 from tunas_tf.models import modules
+from tunas_tf.models.shared_calls import SharedCalls
 from tunas_tf.search_space import architecture as architecture_lib
-from tunas_tf.search_space import spec, traversal
+from tunas_tf.search_space import spec
 from tunas_tf.search_space.slots import layer_slots
 
 __all__ = ["Supernet", "SupernetOutput", "copy_weights"]
@@ -49,17 +50,14 @@ class Supernet(tf_keras.Model):
         super().__init__(name="supernet")
         self.space = space
         self.num_classes = num_classes
-        positions = {
-            choice.path: position
-            for position, choice in enumerate(traversal.choices_of(space))
-        }
         self.slots = tuple(layer_slots(space, image_channels=image_channels))
         self.tower = [
             None
             if isinstance(slot.layer, spec.Endpoint)
-            else modules.Builder(slot, positions, space.filter_base).build(slot.layer, slot.path)
+            else modules.build_module(slot, space.filter_base)
             for slot in self.slots
         ]
+        self.shared_calls = SharedCalls()
         self.classifier = layers.MaskedConv2D(
             num_classes,
             kernel_size=1,
@@ -77,9 +75,17 @@ class Supernet(tf_keras.Model):
             if module is None:
                 endpoints.append(outputs)
                 continue
+            own_masks = masks[slot.positions[0] : slot.positions[-1] + 1] if slot.positions else masks
             input_width = modules.width_of(slot.inputs, masks)
             output_width = modules.width_of(slot.outputs, masks)
-            outputs, loss = module(outputs, masks, input_width, output_width)
+            outputs, loss = self.shared_calls(
+                (slot.layer, slot.inputs.options, slot.outputs.options),
+                module,
+                outputs,
+                own_masks,
+                input_width,
+                output_width,
+            )
             l2_loss += loss
         active = modules.width_of(self.slots[-1].outputs, masks).filters
         logits = tf.reduce_mean(self.classifier(outputs, active), axis=[1, 2])
@@ -99,9 +105,10 @@ def copy_weights(
     """
     architecture = architecture_lib.resolve(supernet.space, indices)
     weights = {}
-    for placed, module in zip(architecture.layers(), supernet.tower):
+    for placed, slot, module in zip(architecture.layers(), supernet.slots, supernet.tower):
         if module is not None:
-            found = module.weights_at(indices, placed.input_filters, placed.filters)
+            own = [indices[position] for position in slot.positions]
+            found = module.weights_at(own, placed.input_filters, placed.filters)
             weights.update({f"{placed.name}_{role}": values for role, values in found.items()})
     classifier = supernet.classifier
     kernel = classifier.kernel.numpy()[:, :, : architecture.output_filters]

@@ -16,6 +16,7 @@ __all__ = [
     "Choice",
     "choices_of",
     "format_indices",
+    "join",
     "map_nodes",
     "num_architectures",
     "num_distinct",
@@ -60,6 +61,11 @@ def _children(node) -> list[tuple[str, Any]]:
     return []
 
 
+def join(path: str, name: str) -> str:
+    """The path of the child `name` of the node at `path`; the root is at ""."""
+    return f"{path}/{name}" if path else name
+
+
 def choices_of(node) -> tuple[Choice, ...]:
     """Every choice of a space (or of any sub-tree) in traversal order."""
     found: list[Choice] = []
@@ -67,13 +73,12 @@ def choices_of(node) -> tuple[Choice, ...]:
     def walk(node, path) -> list[int]:
         """Records the choices below `node`; returns the positions of the outermost ones."""
         if not isinstance(node, spec.OneOf):
-            prefix = f"{path}/" if path else ""
             return [
                 position
                 for name, child in _children(node)
-                for position in walk(child, prefix + name)
+                for position in walk(child, join(path, name))
             ]
-        below = [walk(option, f"{path}/choices/{i}") for i, option in enumerate(node.choices)]
+        below = [walk(option, join(path, f"choices/{i}")) for i, option in enumerate(node.choices)]
         for option, positions in enumerate(below):
             for position in positions:
                 found[position] = dataclasses.replace(found[position], parent=(len(found), option))
