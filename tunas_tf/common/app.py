@@ -6,11 +6,11 @@ import sys
 import textwrap
 from typing import Callable
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from tunas_tf.common.errors import InputError
 
-__all__ = ["require_effect", "run"]
+__all__ = ["own_flags", "require_effect", "run"]
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130  # What shells report for a program that SIGINT ended.
@@ -25,18 +25,23 @@ def _fail(message) -> None:
     sys.exit(EXIT_BAD_INPUT)
 
 
-def _help_text(main: Callable[[], None]) -> str:
-    """The command's own docstring, then its own flags with their defaults."""
-    lines = [inspect.getdoc(sys.modules[main.__module__]) or "", "", "flags:"]
-    own = {
+def own_flags() -> list[flags.Flag]:
+    """The flags that our own modules define, by name: those that say what a command does."""
+    found = {
         flag.name: flag
         for module, module_flags in flags.FLAGS.flags_by_module_dict().items()
         if module.partition(".")[0] not in _LIBRARY_PACKAGES
         for flag in module_flags
     }
-    for name, flag in sorted(own.items()):
+    return [found[name] for name in sorted(found)]
+
+
+def _help_text(main: Callable[[], None]) -> str:
+    """The command's own docstring, then its own flags with their defaults."""
+    lines = [inspect.getdoc(sys.modules[main.__module__]) or "", "", "flags:"]
+    for flag in own_flags():
         default = "" if flag.default is None else f" (default: {flag.default})"
-        lines.append(f"  --{name}{default}")
+        lines.append(f"  --{flag.name}{default}")
         lines.append(textwrap.indent(textwrap.fill(flag.help, 90), " " * 8))
     return "\n".join(lines + ["", "--flagfile=FILE reads flags from a file, one a line."])
 
@@ -79,6 +84,10 @@ def run(main: Callable[[], None]) -> None:
         of --help. An `InputError` that it raises becomes one line on stderr and exit code 2.
         Other exceptions are defects and keep their traceback.
     """
+    # Of the libraries only what needs attention: without a GPU, TensorFlow's C++ part reports
+    # "errors" of CUDA; what really fails raises. It reads the level when it is imported, later.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.set_verbosity(logging.WARNING)
     app.run(
         lambda argv: _run_checked(main, argv),
         flags_parser=lambda argv: _parse_flags(argv, main),

@@ -1,0 +1,120 @@
+"""The flags of commands that train, and what every such command does with them."""
+
+import os
+import platform
+import sys
+from typing import Any, Callable
+
+from absl import flags
+
+from tunas_tf import __version__
+from tunas_tf.common.app import own_flags
+from tunas_tf.common.errors import InputError
+
+__all__ = [
+    "define",
+    "information",
+    "print_settings",
+    "require_checkpoint_dir",
+    "settings",
+    "stop_cleanly",
+    "total_steps",
+]
+
+FLAGS = flags.FLAGS
+
+# What may change between two processes of one run, because the result does not depend on it.
+_FREE_TO_CHANGE = {"checkpoint_dir", "iterations_per_loop", "checkpoint_interval", "dataset_dir"}
+
+
+def define(epochs: float, train_batch_size: int) -> None:
+    """Defines the flags that all training commands have, with the given defaults."""
+    flags.DEFINE_string("checkpoint_dir", None, "Directory of the run; resumes if it holds one.")
+    flags.DEFINE_string(
+        "dataset",
+        "digits",
+        "digits, image_folder, or any image classification dataset of tensorflow-datasets.",
+    )
+    flags.DEFINE_string("dataset_dir", None, "Where the dataset is; default: the usual place.")
+    flags.DEFINE_float("epochs", epochs, "Passes over the training examples.", lower_bound=0)
+    flags.DEFINE_integer(
+        "train_batch_size", train_batch_size, "Examples per step, all replicas.", lower_bound=1
+    )
+    flags.DEFINE_float(
+        "reward_fraction",
+        0.1,
+        "Part of the training set that a search holds out for the reward.",
+        lower_bound=0,
+        upper_bound=1,
+    )
+    flags.DEFINE_float("label_smoothing", 0.1, "Of the training loss.", 0, 1)
+    flags.DEFINE_integer(
+        "iterations_per_loop", 50, "Steps between two looks at the progress.", lower_bound=1
+    )
+    flags.DEFINE_integer(
+        "checkpoint_interval", 500, "Steps between two checkpoints.", lower_bound=1
+    )
+
+
+def require_checkpoint_dir() -> str:
+    if not FLAGS.checkpoint_dir:
+        raise InputError("--checkpoint_dir is missing; give the directory of the run.")
+    return FLAGS.checkpoint_dir
+
+
+def total_steps(num_examples: int) -> int:
+    """Steps of --epochs passes over `num_examples` in batches of --train_batch_size."""
+    steps = int(FLAGS.epochs * num_examples / FLAGS.train_batch_size)
+    if steps < 1:
+        raise InputError(
+            f"{FLAGS.epochs:g} epochs of {num_examples} examples are less than one step of "
+            f"{FLAGS.train_batch_size}; give more --epochs or a smaller --train_batch_size."
+        )
+    return steps
+
+
+def settings() -> dict[str, Any]:
+    """The values of all flags that decide the result of a run."""
+    return {f.name: f.value for f in own_flags() if f.name not in _FREE_TO_CHANGE}
+
+
+def information(derived: dict[str, Any]) -> dict[str, Any]:
+    """For config.json: the other flags, what was derived from all of them, the versions."""
+    import tensorflow as tf  # Here, so that --help is quick.
+
+    return {
+        "other_flags": {f.name: f.value for f in own_flags() if f.name in _FREE_TO_CHANGE},
+        "derived": derived,
+        "versions": {
+            "tunas_tf": __version__,
+            "tensorflow": tf.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def print_settings(title: str, lines: dict[str, Any]) -> None:
+    """What a run is and what it will cost, before it starts."""
+    print(title)
+    width = max(map(len, lines))
+    for name, value in lines.items():
+        print(f"  {name:{width}}  {value}")
+    sys.stdout.flush()
+
+
+def stop_cleanly(train: Callable[[], None]) -> None:
+    """Runs `train`; a signal that it was stopped by ends the process as shells expect.
+
+    SIGTERM, with which schedulers preempt, is a success: the checkpoint is written. SIGINT
+    is not, so that `make` and scripts stop too.
+    """
+    import signal
+
+    from tunas_tf.training.loop import StoppedBySignal
+
+    try:
+        train()
+    except StoppedBySignal as stopped:
+        sys.stdout.flush()
+        # Past the threads of the input pipeline, which have nothing left to save.
+        os._exit(0 if stopped.signal_number == signal.SIGTERM else 130)

@@ -1,0 +1,158 @@
+"""Searches a network: trains a supernet and a controller in one run directory.
+
+  python -m tunas_tf.search --flagfile=flags/quickstart.flags
+
+Takes a dataset, a search space and a cost target; gives checkpoints, TensorBoard events and
+metrics.jsonl in --checkpoint_dir, from which analyze_search names the network. The same
+command again resumes; Ctrl-C and SIGTERM save a checkpoint first.
+"""
+
+import dataclasses
+
+from absl import flags
+
+from tunas_tf.common import app, network_flags, training_flags
+
+FLAGS = flags.FLAGS
+
+network_flags.define("ssd", "filters_multiplier", "image_size", "cost_model", "seed")
+training_flags.define(epochs=90, train_batch_size=4096)
+
+flags.DEFINE_float("model_learning_rate", 0.165, "Peak rate of the weights, per 256 examples.", 0)
+flags.DEFINE_float("model_warmup_steps_fraction", 0.025, "Part of the steps it grows in.", 0, 1)
+flags.DEFINE_float("model_momentum", 0.9, "Momentum of RMSProp.", 0, 1)
+flags.DEFINE_float("model_weight_decay", None, "L2 on the kernels in use; default 4e-5.", 0)
+
+flags.DEFINE_float("rl_learning_rate", 3e-4, "Of the controller, per 256 examples.", 0)
+flags.DEFINE_bool(
+    "use_exponential_rl_learning_rate_schedule", True, "Grow it tenfold after the delay."
+)
+flags.DEFINE_float("rl_entropy_regularization", 0.0, "Weight of the controller's entropy.")
+flags.DEFINE_float("rl_baseline_momentum", 0.95, "Of the moving average of rewards.")
+flags.DEFINE_float(
+    "rl_batch_size_multiplier", 4.0, "Examples that measure the reward, per training example.", 0
+)
+flags.DEFINE_float("rl_delay_steps_fraction", 0.25, "Part of the steps before it learns.")
+flags.DEFINE_float(
+    "increase_ops_warmup_steps_fraction", 0.25, "Part of the steps with operation warmup."
+)
+flags.DEFINE_float(
+    "increase_filters_warmup_steps_fraction", 0.25, "Part of the steps with filter warmup."
+)
+flags.DEFINE_string("rl_reward_function", "abs", "abs, mnas or mnas_hard.")
+flags.DEFINE_bool("enable_cost_model", True, "Whether the reward depends on the cost.")
+flags.DEFINE_float(
+    "rl_cost_model_target", None, "Cost to hit; default: the cost of the reference network."
+)
+flags.DEFINE_float("rl_cost_model_exponent", -0.10, "Strength of the cost in the reward.")
+flags.DEFINE_string(
+    "rl_estimator",
+    "reinforce",
+    "Of the policy gradient: reinforce (published) or control_variate (less noise).",
+)
+flags.DEFINE_integer(
+    "rl_cost_samples", 256, "control_variate: architectures per step for the known part."
+)
+flags.DEFINE_float("rl_residual_weight", 0.2, "control_variate: weight of the unexplained part.")
+flags.DEFINE_float(
+    "cost_tolerance", 0.01, "Relative distance to the target that counts as reached.", 0, 1
+)
+
+_COST_FLAGS = ["cost_model", "rl_cost_model_target", "rl_cost_model_exponent", "cost_tolerance"]
+_ESTIMATOR_FLAGS = ["rl_cost_samples", "rl_residual_weight"]
+_DEFAULT_WEIGHT_DECAY = 4e-5
+
+
+def _check_effects() -> None:
+    app.require_effect(FLAGS.enable_cost_model, _COST_FLAGS, "the cost model is switched off")
+    app.require_effect(
+        FLAGS.rl_estimator == "control_variate",
+        _ESTIMATOR_FLAGS,
+        "only --rl_estimator=control_variate uses it",
+    )
+
+
+def main() -> None:
+    _check_effects()
+    checkpoint_dir = training_flags.require_checkpoint_dir()
+    space = network_flags.space()
+
+    # TensorFlow takes seconds to import: only now, when the flags above are known to be right.
+    from tunas_tf import cost_model as cost_model_lib
+    from tunas_tf import data
+    from tunas_tf.controller import ControllerConfig
+    from tunas_tf.search_space import architecture as architecture_lib
+    from tunas_tf.training import run_directory, search_job
+
+    dataset = data.load(FLAGS.dataset, FLAGS.dataset_dir, FLAGS.image_size, FLAGS.reward_fraction)
+    cost_model = target = None
+    if FLAGS.enable_cost_model:
+        cost_model = cost_model_lib.get(
+            FLAGS.cost_model, space, FLAGS.image_size, dataset.num_classes
+        )
+        target = search_job.derived_target(cost_model, FLAGS.rl_cost_model_target)
+    num_steps = training_flags.total_steps(dataset.num_examples("search_train"))
+    given = {field.name: field for field in dataclasses.fields(ControllerConfig)}
+    derived = {"total_steps": num_steps, "rl_cost_model_target": target}
+    config = ControllerConfig(
+        **{name: FLAGS[name].value for name in given if name not in derived}, **derived
+    )
+    weight_decay = FLAGS.model_weight_decay
+    if weight_decay is None:
+        weight_decay = _DEFAULT_WEIGHT_DECAY
+    settings = search_job.SearchSettings(
+        **{
+            field.name: FLAGS[field.name].value
+            for field in dataclasses.fields(search_job.SearchSettings)
+            if field.name != "model_weight_decay"
+        },
+        model_weight_decay=weight_decay,
+    )
+
+    derived.update(
+        model_weight_decay=weight_decay,
+        num_classes=dataset.num_classes,
+        search_train=dataset.num_examples("search_train"),
+        search_validation=dataset.num_examples("search_validation"),
+    )
+    supernet = search_job.make_supernet(space, dataset.num_classes, FLAGS.seed)
+    directory = run_directory.RunDirectory(
+        checkpoint_dir,
+        "search",
+        training_flags.settings(),
+        training_flags.information(derived),
+        architecture_lib.to_json(space),
+    )
+    training_flags.print_settings(
+        f"search in {space.name} on {dataset.name}",
+        {
+            "weights learn from": f"{derived['search_train']} images, {dataset.image_size} pixels, "
+            f"{dataset.num_classes} classes",
+            "reward from": f"{derived['search_validation']} other images",
+            "steps": f"{num_steps} of {FLAGS.train_batch_size} images",
+            "cost target": "none" if target is None else f"{target:.6g} {cost_model.unit}",
+            "model_weight_decay": weight_decay,
+            "disk": f"about {search_job.disk_megabytes(supernet):.0f} MB in {checkpoint_dir}",
+        },
+    )
+    training_flags.stop_cleanly(
+        lambda: search_job.run_search(
+            supernet=supernet,
+            dataset=dataset,
+            cost_model=cost_model,
+            controller_config=config,
+            settings=settings,
+            run_directory=directory,
+            iterations_per_loop=FLAGS.iterations_per_loop,
+            checkpoint_interval=FLAGS.checkpoint_interval,
+        )
+    )
+    print(f"done; next: python -m tunas_tf.analyze_search --checkpoint_dir={checkpoint_dir}")
+
+
+def run() -> None:
+    app.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,119 @@
+"""Trains a network from scratch and evaluates it, each test example exactly once.
+
+  python -m tunas_tf.train_eval --architecture=DIR/architecture.json --checkpoint_dir=RUN ...
+
+The network is that of an architecture.json, or of --ssd and --indices. The accuracy is
+printed and written to RUN/evaluation.json. The same command again resumes.
+"""
+
+from absl import flags
+
+from tunas_tf.common import app, network_flags, training_flags
+
+FLAGS = flags.FLAGS
+
+network_flags.define("ssd", "filters_multiplier", "indices", "architecture", "image_size", "seed")
+training_flags.define(epochs=90, train_batch_size=4096)
+
+flags.DEFINE_enum(
+    "mode", "train_and_eval", ["train", "eval", "train_and_eval"], "What to do with the network."
+)
+flags.DEFINE_bool(
+    "use_held_out_test_set",
+    True,
+    "True: train on all of the training set, evaluate on the test set. False: the part that a "
+    "search holds out for the reward is the test.",
+)
+flags.DEFINE_integer("eval_batch_size", 256, "Examples per evaluation step.", 1)
+flags.DEFINE_float("base_learning_rate", 0.165, "Peak rate, per 256 examples.", 0)
+flags.DEFINE_float("warmup_steps_fraction", 0.025, "Part of the steps in which it grows.", 0, 1)
+flags.DEFINE_float("momentum", 0.9, "Momentum of RMSProp.", 0, 1)
+flags.DEFINE_float("weight_decay", 4e-5, "L2 on kernels.", 0)
+flags.DEFINE_float("dropout_rate", 0.0, "Of the features before the classifier.", 0, 1)
+flags.DEFINE_float("batch_norm_momentum", 0.99, "Of the moving averages.", 0, 1)
+
+
+def main() -> None:
+    checkpoint_dir = training_flags.require_checkpoint_dir()
+    architecture = network_flags.architecture()
+    app.require_effect(
+        not FLAGS.use_held_out_test_set,
+        ["reward_fraction"],
+        "with --use_held_out_test_set nothing is held out of the training set",
+    )
+
+    from tunas_tf import data
+    from tunas_tf.search_space import architecture as architecture_lib
+    from tunas_tf.search_space import arithmetic, traversal
+    from tunas_tf.training import classifier_job, run_directory
+
+    dataset = data.load(FLAGS.dataset, FLAGS.dataset_dir, FLAGS.image_size, FLAGS.reward_fraction)
+    held_out = FLAGS.use_held_out_test_set
+    train_split, test_split = ("train", "test") if held_out else ("search_train", "search_validation")
+    num_steps = training_flags.total_steps(dataset.num_examples(train_split))
+    count = arithmetic.count(architecture, FLAGS.image_size, dataset.num_classes)
+    settings = classifier_job.ClassifierSettings(
+        total_steps=num_steps,
+        train_split=train_split,
+        test_split=test_split,
+        **{
+            name: FLAGS[name].value
+            for name in (
+                "train_batch_size",
+                "eval_batch_size",
+                "base_learning_rate",
+                "warmup_steps_fraction",
+                "momentum",
+                "weight_decay",
+                "label_smoothing",
+                "dropout_rate",
+                "batch_norm_momentum",
+                "seed",
+            )
+        },
+    )
+    directory = run_directory.RunDirectory(
+        checkpoint_dir,
+        "train_eval",
+        # A file may be moved between two processes; the network in it may not change.
+        {
+            **{k: v for k, v in training_flags.settings().items() if k not in _NOT_SETTINGS},
+            "network": architecture_lib.to_json(architecture),
+        },
+        training_flags.information({"total_steps": num_steps, **count._asdict()}),
+    )
+    training_flags.print_settings(
+        f"{FLAGS.mode} of a network of {architecture.ssd} on {dataset.name}",
+        {
+            "indices": traversal.format_indices(architecture.indices),
+            "size": f"{count.params} parameters, {count.madds} multiply-adds",
+            "trained on": f"{dataset.num_examples(train_split)} images of {train_split}, "
+            f"{num_steps} steps of {FLAGS.train_batch_size}",
+            "evaluated on": f"{dataset.num_examples(test_split)} images of {test_split}",
+            "disk": f"about {classifier_job.disk_megabytes(count.params):.0f} MB in "
+            f"{checkpoint_dir}",
+        },
+    )
+    training_flags.stop_cleanly(
+        lambda: classifier_job.run_classifier(
+            architecture=architecture,
+            dataset=dataset,
+            settings=settings,
+            run_directory=directory,
+            train=FLAGS.mode != "eval",
+            evaluate=FLAGS.mode != "train",
+            iterations_per_loop=FLAGS.iterations_per_loop,
+            checkpoint_interval=FLAGS.checkpoint_interval,
+        )
+    )
+
+
+_NOT_SETTINGS = {"architecture", "indices", "ssd", "filters_multiplier", "mode", "eval_batch_size"}
+
+
+def run() -> None:
+    app.run(main)
+
+
+if __name__ == "__main__":
+    run()

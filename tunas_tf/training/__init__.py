@@ -1,0 +1,1 @@
+"""Training loops on Orbit: the search, stand-alone training, and the run directory."""

@@ -1,0 +1,203 @@
+"""What a search has found: the chosen networks, and the controller's confidence."""
+
+import dataclasses
+import os
+from typing import Any, Optional
+
+import numpy as np
+import tensorflow as tf
+
+from tunas_tf import cost_model as cost_model_lib
+from tunas_tf import search_space
+from tunas_tf.common.errors import InputError
+from tunas_tf.controller import Selection, select_argmax, select_feasible
+from tunas_tf.search_space import architecture as architecture_lib
+from tunas_tf.search_space import spec, table, traversal
+from tunas_tf.training.run_directory import load_config, write_json
+
+__all__ = ["Analysis", "analyze", "to_json", "to_text", "write_architecture"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Analysis:
+    """The outcome of a search.
+
+    Attributes:
+      space: that was searched.
+      config: config.json of the search.
+      step: of the checkpoint.
+      probabilities: for each choice [options], what the controller thinks of its options.
+      selections: by rule, "argmax" and (with a cost model) "feasible".
+      select: the rule that names the network.
+      cost_model: of the search; None without one. Selections then have no cost.
+      target: cost to hit, in the unit of the cost model; None without one.
+      expected_cost: mean cost under the controller's distribution.
+      tolerance: relative distance to the target that is allowed.
+    """
+
+    space: spec.SearchSpace
+    config: dict[str, Any]
+    step: int
+    probabilities: list[np.ndarray]
+    selections: dict[str, Selection]
+    select: str
+    cost_model: Optional[cost_model_lib.CostModel]
+    target: Optional[float]
+    expected_cost: Optional[float]
+    tolerance: float
+
+    @property
+    def architecture(self) -> architecture_lib.Architecture:
+        return search_space.resolve(self.space, self.selections[self.select].indices)
+
+
+def _read_controller(directory: str, choices) -> tuple[int, list[np.ndarray]]:
+    """The step and the controller's probabilities in the newest checkpoint."""
+    checkpoint = tf.train.latest_checkpoint(directory)
+    if checkpoint is None:
+        raise InputError(
+            f"{directory} holds no checkpoint yet; let the search run for one "
+            "--checkpoint_interval, or stop it with Ctrl-C, which saves one."
+        )
+    reader = tf.train.load_checkpoint(checkpoint)
+    suffix = "/.ATTRIBUTES/VARIABLE_VALUE"
+    logits = reader.get_tensor(f"controller/state/logits{suffix}").astype(np.float64)
+    probabilities = []
+    for choice, row in zip(choices, logits):
+        weights = np.exp(row[: choice.num_options] - row[: choice.num_options].max())
+        probabilities.append(weights / weights.sum())
+    return int(reader.get_tensor(f"global_step{suffix}")), probabilities
+
+
+def analyze(directory: str, select: str, tolerance: Optional[float] = None) -> Analysis:
+    """Reads the newest checkpoint of the search in `directory`.
+
+    Args:
+      directory: run directory of a search.
+      select: "feasible" or "argmax", see `tunas_tf.controller.selection`.
+      tolerance: relative distance to the target; None: that of the search.
+    """
+    config = load_config(directory, "search")
+    settings, derived = config["settings"], config["derived"]
+    space = architecture_lib.from_json(config["search_space"])
+    choices = traversal.choices_of(space)
+    step, probabilities = _read_controller(directory, choices)
+    tolerance = settings["cost_tolerance"] if tolerance is None else tolerance
+
+    if not settings["enable_cost_model"]:
+        # Every network costs the same then: nothing.
+        cost_model = cost_model_lib.CostModel("none", "", space, (), 0.0)
+        selections = {"argmax": select_argmax(cost_model, probabilities)}
+        return Analysis(
+            space, config, step, probabilities, selections, "argmax", None, None, None, tolerance
+        )
+    cost_model = cost_model_lib.get(
+        settings["cost_model"], space, settings["image_size"], derived["num_classes"]
+    )
+    target = derived["rl_cost_model_target"]
+    selections = {
+        "argmax": select_argmax(cost_model, probabilities),
+        "feasible": select_feasible(cost_model, probabilities, target, tolerance),
+    }
+    return Analysis(
+        space,
+        config,
+        step,
+        probabilities,
+        selections,
+        select,
+        cost_model,
+        target,
+        cost_model.expected_cost(probabilities),
+        tolerance,
+    )
+
+
+def to_json(analysis: Analysis) -> dict[str, Any]:
+    """The architecture.json of the chosen network."""
+    selection = analysis.selections[analysis.select]
+    settings = analysis.config["settings"]
+    value = architecture_lib.to_json(analysis.architecture)
+    value["select"] = analysis.select
+    value["log_prob"] = selection.log_prob
+    if analysis.cost_model is not None:
+        value.update(
+            cost=selection.cost,
+            cost_unit=analysis.cost_model.unit,
+            cost_model=analysis.cost_model.name,
+            cost_target=analysis.target,
+            cost_tolerance=analysis.tolerance,
+            proven=selection.proven,
+        )
+    value["provenance"] = {
+        "step": analysis.step,
+        "total_steps": analysis.config["derived"]["total_steps"],
+        "num_classes": analysis.config["derived"]["num_classes"],
+        **{
+            name: settings[name]
+            for name in ("dataset", "image_size", "filters_multiplier", "seed")
+        },
+        "versions": analysis.config["versions"],
+    }
+    return value
+
+
+def write_architecture(directory: str, analysis: Analysis) -> str:
+    path = os.path.join(directory, "architecture.json")
+    try:
+        write_json(path, to_json(analysis))
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}).") from None
+    return path
+
+
+def _option_name(option) -> str:
+    if isinstance(option, spec.Expansion):
+        return f"{option.ratio:g}x"
+    return type(option).__name__ if hasattr(option, "__dataclass_fields__") else str(option)
+
+
+def _confidence_table(analysis: Analysis) -> str:
+    """A line per choice with its probabilities; the chosen option is marked."""
+    rows = [["choice", "chosen", "probability", "all options"]]
+    indices = analysis.selections[analysis.select].indices
+    for choice, row, index in zip(
+        traversal.choices_of(analysis.space), analysis.probabilities, indices
+    ):
+        if choice.num_options > 1:
+            names = [_option_name(option) for option in choice.one_of.choices]
+            options = "  ".join(f"{name} {p:.2f}" for name, p in zip(names, row))
+            rows.append([choice.path, names[index], f"{row[index]:.2f}", options])
+    return table.align(rows)
+
+
+def to_text(analysis: Analysis) -> str:
+    settings, derived = analysis.config["settings"], analysis.config["derived"]
+    lines = [f"search in {analysis.space.name}, step {analysis.step} of {derived['total_steps']}"]
+    if analysis.cost_model is not None:
+        unit = analysis.cost_model.unit
+        lines += [
+            f"cost target: {analysis.target:.6f} {unit}",
+            f"mean cost under the controller: {analysis.expected_cost:.6f} {unit} "
+            f"({analysis.expected_cost / analysis.target - 1:+.2%} of the target)",
+        ]
+    for rule, selection in sorted(analysis.selections.items()):
+        mark = "  <- chosen" if rule == analysis.select else ""
+        text = f"{rule}: "
+        if analysis.cost_model is not None:
+            distance = selection.cost / analysis.target - 1
+            text += f"cost {selection.cost:.6f} {unit} ({distance:+.2%} of the target), "
+        text += f"log-probability {selection.log_prob:.2f}"
+        if rule == "feasible":
+            text += ", proven the most probable" if selection.proven else ", search cut short"
+        lines += [text + mark, f"  indices {traversal.format_indices(selection.indices)}"]
+    lines += [
+        "",
+        table.network_table(
+            analysis.architecture, settings["image_size"], derived["num_classes"]
+        ),
+        "",
+        "what the controller thinks of each choice:",
+        _confidence_table(analysis),
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,160 @@
+"""The directory of a run: what was asked for, how far it got, what came out.
+
+    config.json        the command, its flags, derived settings, versions
+    search_space.json  the tree that is searched (searches only)
+    ckpt-*             checkpoints, the newest few
+    metrics.jsonl      one line per loop of steps
+    events.out.*       the same for TensorBoard
+    architecture.json  the chosen network (by analyze_search)
+
+Starting a command again on its directory resumes it. The settings that decide the result
+must be the same then; another setting wants another directory.
+"""
+
+import json
+import os
+from typing import Any, Optional
+
+from tunas_tf.common.errors import InputError
+
+__all__ = ["RunDirectory", "load_config", "write_json"]
+
+_CONFIG = "config.json"
+_SEARCH_SPACE = "search_space.json"
+_METRICS = "metrics.jsonl"
+
+
+def write_json(path: str, value: Any) -> None:
+    """Writes `value` in one go: a reader sees the old file or the new one, never half."""
+    temporary = f"{path}.tmp"
+    with open(temporary, "w", encoding="utf-8") as file:
+        json.dump(value, file, indent=2)
+        file.write("\n")
+    os.replace(temporary, path)
+
+
+def _read_json(path: str) -> Any:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}); give the directory of a run as "
+            "--checkpoint_dir."
+        ) from None
+    except ValueError:
+        raise InputError(f"{path} is damaged: it is not JSON; start again elsewhere.") from None
+
+
+def load_config(path: str, command: str) -> dict[str, Any]:
+    """The config.json of a run of `command` in the directory `path`, with its search space."""
+    config = _read_json(os.path.join(path, _CONFIG))
+    if config.get("command") != command:
+        raise InputError(
+            f"{path} holds a run of {config.get('command')}, not of {command}; give the "
+            f"directory of a {command}."
+        )
+    space_file = os.path.join(path, _SEARCH_SPACE)
+    if os.path.exists(space_file):
+        config["search_space"] = _read_json(space_file)
+    return config
+
+
+class RunDirectory:
+    """A directory that this process trains in.
+
+    Attributes:
+      path: of the directory.
+      resumes: whether an earlier process has started the run.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        command: str,
+        settings: dict[str, Any],
+        information: dict[str, Any],
+        search_space: Optional[dict[str, Any]] = None,
+    ):
+        """Creates the directory, or checks that it holds the same run. Writes nothing else.
+
+        Args:
+          path: of the directory.
+          command: that trains in it.
+          settings: what decides the result, JSON values; equal whenever the run is resumed.
+          information: more to be noted in config.json: derived settings, versions.
+          search_space: the space as JSON values, for a search.
+
+        Raises:
+          InputError: the directory belongs to another run, or cannot be written.
+        """
+        self.path = path
+        self.resumes = os.path.exists(os.path.join(path, _CONFIG))
+        if self.resumes:
+            self._check_same(command, settings, search_space)
+            return
+        try:
+            os.makedirs(path, exist_ok=True)
+            if os.listdir(path):
+                raise InputError(
+                    f"the directory {path} is not empty and holds no run of this program; give "
+                    "a new or an empty --checkpoint_dir."
+                )
+            if search_space is not None:
+                write_json(os.path.join(path, _SEARCH_SPACE), search_space)
+            # Last: a directory with a config.json is complete.
+            config = {"command": command, "settings": settings, **information}
+            write_json(os.path.join(path, _CONFIG), config)
+        except OSError as error:
+            raise InputError(
+                f"the run directory {path} cannot be written ({error.strerror}); give a "
+                "--checkpoint_dir that you may write to."
+            ) from None
+
+    def _check_same(self, command, settings, search_space) -> None:
+        config = load_config(self.path, command)
+        if config.get("search_space") != search_space:
+            raise InputError(
+                f"{self.path} holds a run on another search space "
+                f"({config['search_space']['name']}, as it was then); give another "
+                "--checkpoint_dir."
+            )
+        # Through JSON, which knows no tuples.
+        settings = json.loads(json.dumps(settings))
+        for name in sorted({*settings, *config["settings"]}):
+            before, now = config["settings"].get(name), settings.get(name)
+            if before != now:
+                raise InputError(
+                    f"{self.path} was started with {name}={before}, now it is {now}; give the "
+                    "same value to resume, or another --checkpoint_dir to start anew."
+                )
+        if not os.access(self.path, os.W_OK):
+            raise InputError(
+                f"the run directory {self.path} cannot be written; change its permissions, or "
+                "give another --checkpoint_dir."
+            )
+
+    def file(self, name: str) -> str:
+        return os.path.join(self.path, name)
+
+    def append_metrics(self, metrics: dict[str, float]) -> None:
+        with open(self.file(_METRICS), "a", encoding="utf-8") as file:
+            file.write(json.dumps(metrics) + "\n")
+
+    def drop_metrics_after(self, step: int) -> None:
+        """Forgets what a killed process wrote after the checkpoint at `step`."""
+        path = self.file(_METRICS)
+        if not os.path.exists(path):
+            return
+        with open(path, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+        kept = []
+        for line in lines:
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line)
+            except (ValueError, KeyError):
+                continue  # The kill came in the middle of a line.
+        with open(f"{path}.tmp", "w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in kept)
+        os.replace(f"{path}.tmp", path)

@@ -1,0 +1,202 @@
+"""A whole search, from plain settings to a trained controller in a run directory."""
+
+import dataclasses
+from typing import Optional
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from tunas_tf import cost_model as cost_model_lib
+from tunas_tf.common.errors import InputError
+from tunas_tf.controller import Controller, ControllerConfig
+from tunas_tf.cost_model import stages
+from tunas_tf.cost_model.tensorflow_evaluator import TensorFlowCostModel
+from tunas_tf.data import ClassificationDataset
+from tunas_tf.models import Supernet
+from tunas_tf.search_space import spec
+from tunas_tf.training.loop import LoopOptions, checkpoint_megabytes, run_training
+from tunas_tf.training.optimization import make_optimizer
+from tunas_tf.training.run_directory import RunDirectory
+from tunas_tf.training.search_trainer import SearchTrainer
+
+__all__ = ["SearchSettings", "TargetWatch", "derived_target", "disk_megabytes", "make_supernet", "run_search"]
+
+# A distance to the target that has not shrunk by this factor over this part of the steps
+# after the delay is worth a warning.
+_SHRINKING = 0.95
+_WATCHED_FRACTION = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchSettings:
+    """What a search is told about the weights and the data; the rest is `ControllerConfig`.
+
+    Attributes:
+      model_learning_rate: peak rate of the shared weights, per 256 examples.
+      model_warmup_steps_fraction: part of the steps in which it grows.
+      model_momentum: of RMSProp.
+      model_weight_decay: factor of half the sum of squares of the kernels in use.
+      label_smoothing: of the training loss.
+      rl_batch_size_multiplier: examples of a reward batch per training example.
+      seed: of samples and data.
+      cost_tolerance: relative distance to the target that counts as reached.
+    """
+
+    model_learning_rate: float
+    model_warmup_steps_fraction: float
+    model_momentum: float
+    model_weight_decay: float
+    label_smoothing: float
+    rl_batch_size_multiplier: float
+    seed: int
+    cost_tolerance: float
+
+
+def derived_target(cost_model: cost_model_lib.CostModel, target: Optional[float]) -> float:
+    """The cost target: as given, else the cost of the space's reference network.
+
+    Raises:
+      InputError: the space has no reference network, or cannot reach the target.
+    """
+    if target is None:
+        target = cost_model.reference_cost()
+        if target is None:
+            raise InputError(
+                f"{cost_model.space.name} has no reference network to take a target from; give "
+                "--rl_cost_model_target."
+            )
+    lowest, highest = stages.cost_range(cost_model)
+    if not lowest <= target <= highest:
+        raise InputError(
+            f"the target {target:.6g} {cost_model.unit} is out of reach: the networks of "
+            f"{cost_model.space.name} cost {lowest:.6g} to {highest:.6g} {cost_model.unit}; "
+            "give --rl_cost_model_target in that range."
+        )
+    return target
+
+
+def make_supernet(space: spec.SearchSpace, num_classes: int, seed: int) -> Supernet:
+    """A supernet with fresh weights that only the seed decides."""
+    tf_keras.utils.set_random_seed(seed)
+    return Supernet(space, num_classes)
+
+
+def disk_megabytes(supernet: Supernet) -> float:
+    """What the checkpoints of a search take: each weight with the optimiser's two slots."""
+    return checkpoint_megabytes(
+        3 * sum(int(np.prod(variable.shape)) for variable in supernet.trainable_variables)
+    )
+
+
+class TargetWatch:
+    """Notices when the expected cost stops coming closer to the target."""
+
+    def __init__(self, target: float, tolerance: float, first_step: float, total_steps: int):
+        self.target = target
+        self.tolerance = tolerance
+        self.first_step = first_step
+        self.window = _WATCHED_FRACTION * (total_steps - first_step)
+        self.history: list[tuple[int, float]] = []
+
+    def __call__(self, step: int, metrics: dict[str, float]) -> Optional[str]:
+        """A warning, at most one per window, or None."""
+        if step < self.first_step:
+            return None
+        distance = abs(metrics["rlcontroller/expected_cost"] / self.target - 1.0)
+        self.history.append((step, distance))
+        first_step, first_distance = self.history[0]
+        if step - first_step < self.window:
+            return None
+        self.history = [(step, distance)]
+        if distance <= max(self.tolerance, _SHRINKING * first_distance):
+            return None
+        return (
+            f"the expected cost is {distance:.1%} from the target, at step {first_step} it was "
+            f"{first_distance:.1%}: the controller does not come closer. Feasible selection hits "
+            "the target all the same; more steps, --rl_estimator=control_variate or a more "
+            "negative --rl_cost_model_exponent make the controller follow it."
+        )
+
+
+def _summary(config: ControllerConfig):
+    """The text beside the progress bar, from the metrics of a loop."""
+
+    def summarize(metrics: dict[str, float]) -> str:
+        text = f"loss {metrics['model/loss']:.3f}  reward {metrics['rlcontroller/reward']:.3f}"
+        if config.rl_cost_model_target is None:
+            return text
+        expected = metrics["rlcontroller/expected_cost"]
+        distance = expected / config.rl_cost_model_target - 1.0
+        return f"{text}  cost {expected:.4g} ({distance:+.1%} of target)"
+
+    return summarize
+
+
+def run_search(
+    *,
+    supernet: Supernet,
+    dataset: ClassificationDataset,
+    cost_model: Optional[cost_model_lib.CostModel],
+    controller_config: ControllerConfig,
+    settings: SearchSettings,
+    run_directory: RunDirectory,
+    iterations_per_loop: int,
+    checkpoint_interval: int,
+) -> None:
+    """Searches on the devices of the current tf.distribute strategy; resumes if it can.
+
+    `supernet` is new, from `make_supernet`; the other arguments are described at their types.
+    """
+    strategy = tf.distribute.get_strategy()
+    batch_size = controller_config.train_batch_size
+    optimizer = make_optimizer(
+        supernet.trainable_variables,
+        settings.model_learning_rate,
+        batch_size,
+        controller_config.total_steps,
+        settings.model_warmup_steps_fraction,
+        settings.model_momentum,
+    )
+    evaluator = None if cost_model is None else TensorFlowCostModel(cost_model)
+    controller = Controller(supernet.space, controller_config, evaluator)
+    trainer = SearchTrainer(
+        supernet,
+        controller,
+        optimizer,
+        strategy.experimental_distribute_dataset(
+            dataset.training_batches("search_train", batch_size, settings.seed)
+        ),
+        strategy.experimental_distribute_dataset(
+            dataset.training_batches(
+                "search_validation",
+                round(batch_size * settings.rl_batch_size_multiplier),
+                settings.seed + 1,
+                augment=False,
+            )
+        ),
+        settings.model_weight_decay,
+        settings.label_smoothing,
+        settings.seed,
+    )
+    checkpoint = tf.train.Checkpoint(
+        supernet=supernet,
+        controller=controller,
+        optimizer=optimizer,
+        global_step=trainer.global_step,
+    )
+    options = LoopOptions(
+        total_steps=controller_config.total_steps,
+        iterations_per_loop=iterations_per_loop,
+        checkpoint_interval=checkpoint_interval,
+        summarize=_summary(controller_config),
+    )
+    if cost_model is not None:
+        watch = TargetWatch(
+            controller_config.rl_cost_model_target,
+            settings.cost_tolerance,
+            controller_config.rl_delay_steps_fraction * controller_config.total_steps,
+            controller_config.total_steps,
+        )
+        options = dataclasses.replace(options, warn=watch)
+    run_training(trainer, checkpoint, run_directory, options)

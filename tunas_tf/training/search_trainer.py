@@ -1,0 +1,144 @@
+"""One search step: train the shared weights, then let the controller learn from them.
+
+Per replica (TuNAS, section 3): sample an architecture, update the weights that it uses on
+a training batch, measure its accuracy on a reward batch with the updated weights, and
+update the controller with the reward.
+"""
+
+import collections
+
+import orbit
+import tensorflow as tf
+
+from tunas_tf.controller import Controller
+from tunas_tf.models import Supernet
+from tunas_tf.search_space import traversal
+from tunas_tf.training.classification import MeanMetrics, correct, smoothed_cross_entropy
+from tunas_tf.training.optimization import RMSProp
+
+__all__ = ["SearchTrainer"]
+
+_MODEL_SCALARS = (
+    "model/loss",
+    "model/empirical_loss",
+    "model/regularization_loss",
+    "model/learning_rate",
+)
+_CONTROLLER_SCALARS = (
+    "validation_accuracy",
+    "reward",
+    "step_baseline",
+    "baseline",
+    "advantage",
+    "log_prob",
+    "learning_rate",
+    "increase_ops_prob",
+    "increase_filters_prob",
+)
+_COST_SCALARS = ("estimated_cost", "cost_ratio", "cost_adjustment", "expected_cost")
+
+
+class SearchTrainer(orbit.StandardTrainer):
+    """Trains supernet and controller together.
+
+    Attributes:
+      global_step: int64 variable, steps done.
+      supernet, controller, optimizer: what is trained, and by what.
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        controller: Controller,
+        optimizer: RMSProp,
+        training_batches: tf.data.Dataset,
+        reward_batches: tf.data.Dataset,
+        weight_decay: float,
+        label_smoothing: float,
+        seed: int,
+    ):
+        """
+        Args:
+          supernet, controller, optimizer: created in the scope of the current strategy.
+          training_batches, reward_batches: endless (images, labels), distributed already.
+          weight_decay: factor of half the sum of squares of the kernels in use.
+          label_smoothing: of the training loss.
+          seed: of the sampled architectures.
+        """
+        super().__init__(train_dataset=(training_batches, reward_batches))
+        self.supernet = supernet
+        self.controller = controller
+        self.optimizer = optimizer
+        self.weight_decay = weight_decay
+        self.label_smoothing = label_smoothing
+        self.seed = seed
+        self.strategy = tf.distribute.get_strategy()
+        self.global_step = orbit.utils.create_global_step()
+        names = _CONTROLLER_SCALARS
+        if controller.config.rl_cost_model_target is not None:
+            names += _COST_SCALARS
+        self._metrics = MeanMetrics(
+            _MODEL_SCALARS + tuple(f"rlcontroller/{name}" for name in names)
+        )
+
+    def train_loop_begin(self):
+        self._metrics.reset()
+
+    def train_step(self, iterator):
+        training_iterator, reward_iterator = iterator
+        self.strategy.run(
+            self._replica_step, args=(next(training_iterator), next(reward_iterator))
+        )
+        self.global_step.assign_add(1)
+
+    def _replica_step(self, training_batch, reward_batch):
+        step = self.global_step.value()
+        sample = self.controller.sample(self.seed, step)
+        scalars = self._train_weights(sample.masks, *training_batch)
+        images, labels = reward_batch
+        # After the update above: the weights are read again.
+        logits = self.supernet(images, sample.masks).logits
+        quality = tf.reduce_mean(correct(logits, labels))
+        controller_scalars = self.controller.update(sample, quality, self.seed, step)
+        scalars.update({f"rlcontroller/{k}": v for k, v in controller_scalars.items()})
+        self._metrics.update(scalars)
+
+    def _train_weights(self, masks, images, labels) -> dict[str, tf.Tensor]:
+        """Updates the shared weights with one batch; returns scalars of this replica."""
+        variables = self.supernet.trainable_variables
+        with tf.GradientTape() as tape:
+            output = self.supernet(images, masks, training=True)
+            empirical_loss = smoothed_cross_entropy(output.logits, labels, self.label_smoothing)
+            regularization_loss = self.weight_decay * output.l2_loss
+            loss = empirical_loss + regularization_loss
+        gradients = tape.gradient(
+            loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        gradients = tf.distribute.get_replica_context().all_reduce(
+            tf.distribute.ReduceOp.MEAN, gradients
+        )
+        learning_rate = self.optimizer.learning_rate(self.optimizer.iterations)
+        self.optimizer.apply_gradients(
+            zip(gradients, variables), experimental_aggregate_gradients=False
+        )
+        return {
+            "model/loss": loss,
+            "model/empirical_loss": empirical_loss,
+            "model/regularization_loss": regularization_loss,
+            "model/learning_rate": learning_rate,
+        }
+
+    def train_loop_end(self):
+        self._write_logits()
+        return self._metrics.results()
+
+    def _write_logits(self):
+        """TensorBoard scalars of every option: by its path, and by its place among its tag."""
+        logits = tf.convert_to_tensor(self.controller.state.logits).numpy()
+        seen = collections.Counter()
+        for choice, row in zip(traversal.choices_of(self.supernet.space), logits):
+            number = seen[choice.tag]
+            seen[choice.tag] += 1
+            for option in range(choice.num_options):
+                for name in (f"rlpathlogits/{choice.path}", f"rltaglogits/{choice.tag}_{number}"):
+                    tf.summary.scalar(f"{name}/{option}", row[option], step=self.global_step)
