@@ -45,6 +45,10 @@ class SharedCalls:
     def __init__(self):
         self._functions: dict[Hashable, Any] = {}
 
+    def __len__(self) -> int:
+        """The number of definitions."""
+        return len(self._functions)
+
     def __call__(self, definition: Hashable, module: tf_keras.layers.Layer, *args):
         """`module(*args)`.
 

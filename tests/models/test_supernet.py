@@ -1,0 +1,180 @@
+"""A supernet at one architecture against the stand-alone network of stock Keras layers."""
+
+import example_spaces
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tunas_tf import models, search_space
+from tunas_tf.models import modules
+from tunas_tf.models.supernet import copy_weights
+from tunas_tf.search_space import arithmetic, traversal
+from tunas_tf.search_space.slots import layer_slots
+
+NUM_CLASSES = 10
+WEIGHT_DECAY = 1e-3
+
+
+def one_hot(space, indices) -> np.ndarray:
+    choices = traversal.choices_of(space)
+    masks = np.zeros((len(choices), max(c.num_options for c in choices)), np.float32)
+    masks[np.arange(len(choices)), indices] = 1.0
+    return masks
+
+
+def random_indices(space, generator) -> tuple[int, ...]:
+    return tuple(int(generator.integers(c.num_options)) for c in traversal.choices_of(space))
+
+
+def make_supernet(space) -> models.Supernet:
+    supernet = models.Supernet(space, NUM_CLASSES)
+    generator = np.random.default_rng(0)
+    for variable in supernet.trainable_variables:
+        if len(variable.shape) == 1:  # Biases and batch norm start at values that hide errors.
+            variable.assign(generator.normal(1.0, 0.3, variable.shape))
+    return supernet
+
+
+@pytest.fixture(scope="module")
+def proxylessnas():
+    space = search_space.get("proxylessnas_search", filters_multiplier=0.5)
+    supernet = make_supernet(space)
+
+    @tf.function
+    def run(images, masks):
+        with tf.GradientTape() as tape:
+            output = supernet(images, masks)
+            loss = tf.reduce_mean(output.logits**2) + WEIGHT_DECAY * output.l2_loss
+        return output, tape.gradient(loss, supernet.trainable_variables)
+
+    return supernet, run
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    supernet = make_supernet(example_spaces.mixed_space())
+    return supernet, tf.function(lambda images, masks: supernet(images, masks))
+
+
+def images(size=32):
+    return np.random.default_rng(1).normal(size=(4, size, size, 3)).astype(np.float32)
+
+
+def standalone(supernet, indices):
+    architecture = search_space.resolve(supernet.space, indices)
+    network = models.build_classifier(architecture, NUM_CLASSES)
+    copy_weights(supernet, indices, network)
+    return architecture, network
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_one_architecture_of_the_mixed_space_equals_its_network(mixed, seed):
+    supernet, run = mixed
+    indices = random_indices(supernet.space, np.random.default_rng(seed))
+    output = run(images(), one_hot(supernet.space, indices))
+    architecture, network = standalone(supernet, indices)
+    np.testing.assert_allclose(output.logits, network(images(), training=True), atol=1e-4)
+    # The loss counts what this architecture uses, no more.
+    used = sum(np.sum(np.square(kernel)) for kernel in models.kernels(network)) / 2
+    assert float(output.l2_loss) == pytest.approx(used, rel=1e-5)
+    count = arithmetic.count(architecture, 32, NUM_CLASSES)
+    assert sum(np.prod(v.shape) for v in network.trainable_variables) == count.params
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_architecture_of_proxylessnas_equals_its_network(proxylessnas, seed):
+    supernet, run = proxylessnas
+    indices = random_indices(supernet.space, np.random.default_rng(seed))
+    output, gradients = run(images(), one_hot(supernet.space, indices))
+    architecture, network = standalone(supernet, indices)
+    with tf.GradientTape() as tape:
+        logits = network(images(), training=True)
+        l2_loss = tf.add_n([tf.nn.l2_loss(kernel) for kernel in models.kernels(network)])
+        loss = tf.reduce_mean(logits**2) + WEIGHT_DECAY * l2_loss
+    np.testing.assert_allclose(output.logits, logits, atol=1e-4)
+    # All that flows back in the network arrives in the supernet, and nothing besides.
+    expected = tape.gradient(loss, network.trainable_variables)
+    squares = sum(float(tf.reduce_sum(g**2)) for g in gradients)
+    assert squares == pytest.approx(sum(float(tf.reduce_sum(g**2)) for g in expected), rel=1e-3)
+    assert len(output.endpoints) == 6
+    count = arithmetic.count(architecture, 32, NUM_CLASSES)
+    assert sum(np.prod(v.shape) for v in network.trainable_variables) == count.params
+
+
+def test_weights_that_a_sample_does_not_use_get_no_gradient(proxylessnas):
+    supernet, run = proxylessnas
+    indices = list(supernet.space.reference_indices)
+    choices = traversal.choices_of(supernet.space)
+    skipped = next(
+        i for i, choice in enumerate(choices) if choice.path == "blocks/2/layers/2/layer"
+    )
+    assert indices[skipped] == 1  # ProxylessNAS-Mobile skips this layer.
+    _, gradients = run(images(), one_hot(supernet.space, indices))
+    by_variable = {id(v): g for v, g in zip(supernet.trainable_variables, gradients)}
+    slots = list(layer_slots(supernet.space))
+    module = supernet.tower[[slot.path for slot in slots].index("blocks/2/layers/2")]
+    variables = module.trainable_variables
+    assert len(variables) == 15  # Three depthwise kernels, two convolutions, five batch norms.
+    for variable in variables:
+        assert not np.any(by_variable[id(variable)])
+    module = supernet.tower[[slot.path for slot in slots].index("blocks/2/layers/1")]
+    assert any(np.any(by_variable[id(v)]) for v in module.trainable_variables)
+
+
+def test_warmup_averages_the_options(mixed):
+    # A residual of an optional layer, which itself is one of two separable convolutions.
+    supernet, _ = mixed
+    slots = list(layer_slots(supernet.space))
+    index = next(i for i, slot in enumerate(slots) if slot.path == "blocks/2/layers/1")
+    module, slot = supernet.tower[index], slots[index]
+    width = modules.Width(2, tf.constant(40))
+    x = np.random.default_rng(2).normal(size=(2, 8, 8, 40)).astype(np.float32)
+
+    def run(rows):
+        return module(x, tf.constant(rows, tf.float32), width, width)
+
+    assert len(slot.positions) == 2
+    # Rows: which separable convolution; the convolution or the skip.
+    (first, first_loss), (second, second_loss) = run([[1, 0], [1, 0]]), run([[0, 1], [1, 0]])
+    skip, skip_loss = run([[1, 0], [0, 1]])
+    np.testing.assert_allclose(skip, x)
+    assert float(skip_loss) == 0.0
+    both, both_loss = run([[0.5, 0.5], [1, 0]])
+    np.testing.assert_allclose(both, (first + second) / 2, atol=1e-5)
+    assert float(both_loss) == pytest.approx(float(first_loss + second_loss) / 2, rel=1e-5)
+    everything, _ = run([[0.5, 0.5], [0.5, 0.5]])
+    np.testing.assert_allclose(everything, (both + skip) / 2, atol=1e-5)
+
+
+def test_layers_of_equal_definition_share_one_trace():
+    space = search_space.get("proxylessnas_search", filters_multiplier=0.5)
+    supernet = models.Supernet(space, NUM_CLASSES)
+    masks = one_hot(space, space.reference_indices)
+    tf.function(lambda x, m: supernet(x, m).logits).get_concrete_function(
+        tf.TensorSpec((2, 32, 32, 3)), tf.TensorSpec(masks.shape)
+    )
+    # 21 bottlenecks in 11 kinds, and six other layers.
+    assert len(supernet.shared_calls) == 11 + 6
+
+
+def test_sharing_does_not_mix_up_the_weights(mixed):
+    supernet, run = mixed
+    indices = random_indices(supernet.space, np.random.default_rng(9))
+    masks = one_hot(supernet.space, indices)
+    before = run(images(), masks).logits
+    classifier = supernet.classifier.kernel
+    classifier.assign(2.0 * classifier)  # The bias was drawn with the others.
+    after = run(images(), masks).logits
+    bias = supernet.classifier.bias
+    np.testing.assert_allclose(after - bias, 2.0 * (before - bias), atol=1e-4)
+    classifier.assign(0.5 * classifier)
+    assert all(isinstance(v, tf.Variable) for v in supernet.trainable_variables)
+
+
+def test_supernet_is_restored_from_a_checkpoint(tmp_path):
+    space = example_spaces.mixed_space()
+    first, second = make_supernet(space), models.Supernet(space, NUM_CLASSES)
+    path = tf.train.Checkpoint(supernet=first).save(str(tmp_path / "checkpoint"))
+    tf.train.Checkpoint(supernet=second).restore(path).assert_consumed()
+    for a, b in zip(first.trainable_variables, second.trainable_variables):
+        np.testing.assert_array_equal(a, b)
