@@ -90,7 +90,9 @@ def main() -> None:
         cost_model = cost_model_lib.get(
             FLAGS.cost_model, space, FLAGS.image_size, dataset.num_classes
         )
-        target = search_job.derived_target(cost_model, FLAGS.rl_cost_model_target)
+        target = search_job.derived_target(
+            cost_model, FLAGS.rl_cost_model_target, FLAGS.cost_tolerance
+        )
     num_steps = training_flags.total_steps(dataset.num_examples("search_train"))
     given = {field.name: field for field in dataclasses.fields(ControllerConfig)}
     derived = {"total_steps": num_steps, "rl_cost_model_target": target}

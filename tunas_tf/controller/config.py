@@ -71,8 +71,8 @@ class ControllerConfig:
     rl_cost_model_target: Optional[float] = None
     rl_cost_model_exponent: float = -0.10
     rl_estimator: str = "reinforce"
-    rl_cost_samples: int = 256
-    rl_residual_weight: float = 0.2
+    rl_cost_samples: int = 64
+    rl_residual_weight: float = 0.1
 
     def __post_init__(self):
         for name, allowed in (

@@ -7,8 +7,9 @@ import tensorflow as tf
 from tunas_tf.controller import distribution
 from tunas_tf.controller.choice_table import ChoiceTable
 from tunas_tf.controller.config import ControllerConfig
-from tunas_tf.controller.learner import ControllerState, Learner, Replicas
+from tunas_tf.controller.learner import Learner
 from tunas_tf.controller.sampling import Sample
+from tunas_tf.controller.state import ControllerState, Replicas
 from tunas_tf.search_space import spec
 
 __all__ = ["Controller"]

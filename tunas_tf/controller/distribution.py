@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tunas_tf.controller.choice_table import ChoiceTable
 
-__all__ = ["activity", "entropy", "log_prob", "probabilities", "score"]
+__all__ = ["activity", "entropy", "entropy_gradient", "log_prob", "probabilities", "score"]
 
 _MINUS_INFINITY = -1e9  # A finite one, for finite gradients; its exponential is exactly 0.
 _SMALLEST_PROBABILITY = 1e-30  # Stands in for 0 in logarithms of events that do not happen.
@@ -116,3 +116,11 @@ def entropy(logits: tf.Tensor, table: ChoiceTable) -> tf.Tensor:
     p = probabilities(logits, table)
     entropies = -tf.reduce_sum(p * _log_probabilities(logits, table), axis=-1)  # [..., C]
     return tf.reduce_sum(activity(p, table) * entropies, axis=-1)
+
+
+def entropy_gradient(logits: tf.Tensor, table: ChoiceTable) -> tf.Tensor:
+    """d entropy / d logits [..., C, K]."""
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        result = entropy(logits, table)
+    return tape.gradient(result, logits)

@@ -8,7 +8,7 @@ moving average of the quality,
     R(Q, T) = R(b, T) + D,    D = R(Q, T) - R(b, T)    (for the "abs" reward: Q - b).
 
 *Known part.* The gradient of E[R(b, T)] comes from many architectures that are drawn for
-this purpose only (`leave_one_out_gradient`).
+this purpose only (`known_gradient`).
 
 *Measured part.* D is regressed online on the score s = d log_prob / d logits:
 D ~ w . s (`fit`). The gradient of E[w . s] is exactly F w with F = E[s s^T], which is
@@ -27,12 +27,13 @@ from typing import Callable, NamedTuple
 
 import tensorflow as tf
 
-from tunas_tf.controller import distribution
+from tunas_tf.controller import distribution, sampling
 from tunas_tf.controller.choice_table import ChoiceTable
 
 __all__ = [
     "Regression",
     "fit",
+    "known_gradient",
     "leave_one_out_gradient",
     "predict",
     "prior_evidence",
@@ -69,6 +70,24 @@ def leave_one_out_gradient(values: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
     num_samples = tf.cast(tf.shape(values)[-1], tf.float32)
     advantages = values - tf.reduce_mean(values, axis=-1, keepdims=True)
     return tf.einsum("...n,...nck->...ck", advantages, scores) / (num_samples - 1.0)
+
+
+def known_gradient(
+    logits: tf.Tensor, table: ChoiceTable, value_of: Callable, num_samples: int, seed: tf.Tensor
+) -> tf.Tensor:
+    """Gradient [..., C, K] of the mean of a known function over architectures.
+
+    Args:
+      logits: of the distribution, [..., C, K].
+      table: the choices.
+      value_of: the function, from indices [..., N, C] to [..., N].
+      num_samples: N, at least 2.
+      seed: int [2].
+    """
+    indices = sampling.sample_many(logits, table, num_samples, seed)
+    masks = tf.one_hot(indices, table.valid.shape[-1])
+    scores = distribution.score(logits[..., tf.newaxis, :, :], table, masks)
+    return leave_one_out_gradient(value_of(indices), scores)
 
 
 def predict(regression: Regression, score: tf.Tensor) -> tf.Tensor:

@@ -5,7 +5,7 @@ between replicas (samples, qualities, gradients) meets in `Replicas.mean` only.
 """
 
 import dataclasses
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Optional
 
 import tensorflow as tf
 
@@ -14,43 +14,12 @@ from tunas_tf.controller import baseline, distribution, estimators, rewards, sam
 from tunas_tf.controller.choice_table import ChoiceTable
 from tunas_tf.controller.config import ControllerConfig
 from tunas_tf.controller.optimizer import adam_step
+from tunas_tf.controller.state import ControllerState, Replicas
 
-__all__ = ["ControllerState", "Learner", "Replicas"]
+__all__ = ["Learner"]
 
 # Part of a search that the regression of quality remembers: the shared weights move on.
 _MEMORY_FRACTION = 0.1
-
-
-class ControllerState(NamedTuple):
-    """Everything that changes while the controller learns.
-
-    Attributes:
-      logits: float32 [..., C, K], zeros at the start.
-      second_moment: float32 [..., C, K], of Adam.
-      reward_average, quality_average: float32 [...], not debiased.
-      regression: of the measured part of the reward; only "control_variate" learns it.
-      num_updates: int32 [].
-    """
-
-    logits: Any
-    second_moment: Any
-    reward_average: Any
-    quality_average: Any
-    regression: estimators.Regression
-    num_updates: Any
-
-
-@dataclasses.dataclass(frozen=True)
-class Replicas:
-    """The replicas that learn together.
-
-    Attributes:
-      count: how many there are.
-      mean: from a list of tensors of one replica to the list of their means over replicas.
-    """
-
-    count: int
-    mean: Callable[[list], list]
 
 
 def _scale(factor: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
@@ -140,48 +109,38 @@ class Learner:
         Returns:
           The new state, and scalars for TensorBoard, means over the replicas.
         """
-        config, table = self.config, self.table
+        config = self.config
         num_updates = state.num_updates + 1
-        cost = None if self.cost_evaluator is None else self.cost_evaluator.expected_cost(
-            sample.masks  # The cost of the architecture, or of a mixture in warmup.
+        # Of the architecture, or in warmup of a mixture: the cost is multilinear in the masks.
+        cost = (
+            None
+            if self.cost_evaluator is None
+            else self.cost_evaluator.expected_cost(sample.masks)
         )
         reward = self._reward(quality, cost)
-        step_baseline, mean_quality = replicas.mean([reward, quality])
-        averages = [
+        mean_reward, mean_quality = replicas.mean([reward, quality])
+        reward_average, quality_average = (
             baseline.update_average(average, value, config.rl_baseline_momentum)
             for average, value in (
-                (state.reward_average, step_baseline),
+                (state.reward_average, mean_reward),
                 (state.quality_average, mean_quality),
             )
-        ]
-        # As published: the baseline knows the reward that it is subtracted from.
-        reward_baseline = baseline.debias(averages[0], num_updates, config.rl_baseline_momentum)
+        )
+        # As published, the baseline already knows the reward that it is subtracted from.
+        reward_baseline = baseline.debias(
+            reward_average, num_updates, config.rl_baseline_momentum
+        )
         advantage = reward - reward_baseline
-        score = distribution.score(state.logits, table, sample.masks, sample.replaced)
 
-        regression = state.regression
+        score = distribution.score(state.logits, self.table, sample.masks, sample.replaced)
         if config.rl_estimator == "reinforce":
-            gradient = _scale(advantage, score)
+            gradient, regression = _scale(advantage, score), state.regression
         else:
             usual_quality = self._usual_quality(state, mean_quality)
             difference = reward - self._reward(usual_quality, cost)
-            residual = difference - estimators.predict(regression, score)
-            gradient = (
-                self._known_gradient(state.logits, usual_quality, seed)
-                + estimators.regression_gradient(regression, state.logits, table)
-                + config.rl_residual_weight * _scale(residual, score)
+            gradient, regression = self._control_variate(
+                state, difference, score, usual_quality, seed, replicas
             )
-            # Only now: the slopes of this step come from earlier samples, free of bias.
-            regression = estimators.fit(
-                regression,
-                residual,
-                score,
-                estimators.prior_evidence(table),
-                max(1.0, _MEMORY_FRACTION * config.total_steps),
-                replicas.count,
-                replicas.mean,
-            )
-
         mean_gradient, mean_square = replicas.mean([gradient, tf.square(gradient)])
         learning_rate = self.learning_rate(step)
         change, second_moment = adam_step(
@@ -191,39 +150,82 @@ class Learner:
             change += (
                 learning_rate
                 * config.rl_entropy_regularization
-                * _entropy_gradient(state.logits, table)
+                * distribution.entropy_gradient(state.logits, self.table)
             )
         new_state = ControllerState(
-            state.logits + change, second_moment, *averages, regression, num_updates
+            logits=state.logits + change,
+            second_moment=second_moment,
+            reward_average=reward_average,
+            quality_average=quality_average,
+            regression=regression,
+            num_updates=num_updates,
         )
-
-        operation_warmup, filters_warmup = self.warmup_probabilities(step)
-        log_prob = distribution.log_prob(
-            state.logits,
-            table,
-            sample.masks,
-            sample.replaced,
-            sampling.replacement_probabilities(table, operation_warmup, filters_warmup),
-        )
-        of_replica = {"advantage": advantage, "log_prob": log_prob}
         scalars = {
-            "validation_accuracy": mean_quality,
-            "reward": step_baseline,
-            "step_baseline": step_baseline,
+            "validation_accuracy": quality,
+            "reward": reward,
+            "step_baseline": mean_reward,
             "baseline": reward_baseline,
+            "advantage": advantage,
             "learning_rate": learning_rate,
-            "increase_ops_prob": operation_warmup,
-            "increase_filters_prob": filters_warmup,
+            **self._sample_scalars(state.logits, sample, step),
         }
         if cost is not None:
-            of_replica["estimated_cost"] = cost
-            of_replica["cost_ratio"] = cost / config.rl_cost_model_target
-            of_replica["cost_adjustment"] = reward - quality
+            scalars["estimated_cost"] = cost
+            scalars["cost_ratio"] = cost / config.rl_cost_model_target
+            scalars["cost_adjustment"] = reward - quality
+        return new_state, dict(zip(scalars, replicas.mean(list(scalars.values()))))
+
+    def _sample_scalars(
+        self, logits: tf.Tensor, sample: sampling.Sample, step
+    ) -> dict[str, tf.Tensor]:
+        """What there is to say about a sample before its quality is known."""
+        operation_warmup, filters_warmup = self.warmup_probabilities(step)
+        scalars = {
+            "increase_ops_prob": operation_warmup,
+            "increase_filters_prob": filters_warmup,
+            "log_prob": distribution.log_prob(
+                logits,
+                self.table,
+                sample.masks,
+                sample.replaced,
+                sampling.replacement_probabilities(
+                    self.table, operation_warmup, filters_warmup
+                ),
+            ),
+        }
+        if self.cost_evaluator is not None:
             scalars["expected_cost"] = self.cost_evaluator.expected_cost(
-                distribution.probabilities(state.logits, table)
+                distribution.probabilities(logits, self.table)
             )
-        scalars.update(zip(of_replica, replicas.mean(list(of_replica.values()))))
-        return new_state, scalars
+        return scalars
+
+    def _control_variate(
+        self,
+        state: ControllerState,
+        difference: tf.Tensor,
+        score: tf.Tensor,
+        usual_quality: tf.Tensor,
+        seed: tf.Tensor,
+        replicas: Replicas,
+    ) -> tuple[tf.Tensor, estimators.Regression]:
+        """This replica's gradient, and the regression that has learned from all of them."""
+        residual = difference - estimators.predict(state.regression, score)
+        gradient = (
+            self._known_gradient(state.logits, usual_quality, seed)
+            + estimators.regression_gradient(state.regression, state.logits, self.table)
+            + self.config.rl_residual_weight * _scale(residual, score)
+        )
+        # The gradient uses the slopes of earlier samples only, which keeps it free of bias.
+        regression = estimators.fit(
+            state.regression,
+            residual,
+            score,
+            prior=estimators.prior_evidence(self.table),
+            memory=max(1.0, _MEMORY_FRACTION * self.config.total_steps),
+            num_replicas=replicas.count,
+            replica_mean=replicas.mean,
+        )
+        return gradient, regression
 
     def _reward(self, quality: tf.Tensor, cost: Optional[tf.Tensor]) -> tf.Tensor:
         if cost is None:
@@ -250,17 +252,12 @@ class Learner:
         """Gradient of the expected reward if every architecture had this quality."""
         if self.cost_evaluator is None:
             return tf.zeros_like(logits)
-        indices = sampling.sample_many(logits, self.table, self.config.rl_cost_samples, seed)
-        known_rewards = self._reward(
-            quality[..., tf.newaxis], self.cost_evaluator.cost(indices)
+        return estimators.known_gradient(
+            logits,
+            self.table,
+            lambda indices: self._reward(
+                quality[..., tf.newaxis], self.cost_evaluator.cost(indices)
+            ),
+            self.config.rl_cost_samples,
+            seed,
         )
-        masks = tf.one_hot(indices, self.table.valid.shape[-1])
-        scores = distribution.score(logits[..., tf.newaxis, :, :], self.table, masks)
-        return estimators.leave_one_out_gradient(known_rewards, scores)
-
-
-def _entropy_gradient(logits: tf.Tensor, table: ChoiceTable) -> tf.Tensor:
-    with tf.GradientTape() as tape:
-        tape.watch(logits)
-        entropy = distribution.entropy(logits, table)
-    return tape.gradient(entropy, logits)

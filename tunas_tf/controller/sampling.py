@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from tunas_tf.controller import distribution
@@ -39,7 +40,9 @@ def replacement_probabilities(
 ) -> tf.Tensor:
     """[C]: how probable it is that warmup replaces each choice."""
     return tf.where(
-        table.is_operation, operation_warmup_probability, filters_warmup_probability
+        table.is_operation,
+        tf.cast(operation_warmup_probability, tf.float32),
+        tf.cast(filters_warmup_probability, tf.float32),
     )
 
 
@@ -70,7 +73,7 @@ def sample(
     replaced = tf.random.stateless_uniform(shape, replacement_seed) < replacement_probabilities(
         table, operation_warmup_probability, filters_warmup_probability
     )
-    largest = tf.argmax(table.warmup_masks, axis=-1, output_type=tf.int32)
+    largest = table.warmup_masks.argmax(axis=-1).astype(np.int32)
     one_hot = tf.one_hot(drawn, table.valid.shape[-1])
     return Sample(
         masks=tf.where(replaced[..., tf.newaxis], table.warmup_masks, one_hot),

@@ -15,10 +15,17 @@ from tunas_tf.data.tfds_source import TfdsSource
 __all__ = ["ClassificationDataset", "load"]
 
 # Datasets of writing, which a mirror would make unreadable.
-_NEVER_FLIPPED = frozenset(
-    {"binary_alpha_digits", "cmaterdb", "digits", "emnist", "kmnist", "mnist", "mnist_corrupted",
-     "omniglot", "quickdraw_bitmap", "svhn_cropped"}
-)  # fmt: skip
+_WRITING = (
+    "binary_alpha_digits",
+    "cmaterdb",
+    "digits",
+    "emnist",
+    "kmnist",
+    "mnist",
+    "mnist_corrupted",
+    "omniglot",
+    "svhn_cropped",
+)
 
 # Images up to this side (or up to the network's input) are shifted rather than cropped.
 _SMALL_SIDE = 64
@@ -51,7 +58,7 @@ class ClassificationDataset:
     Images are float32 [batch, image_size, image_size, 3], normalised. Two ways to
     prepare them (`preprocessing`): photos are cropped at random and resized (evaluated:
     the centre); small images are shifted by up to 4 pixels and resized (evaluated: as they
-    are). Small are images with sides up to 64 or up to `image_size`, and all writing.
+    are). Small are datasets whose images share one shape, with sides up to 64 or `image_size`.
 
     Attributes:
       name: of the dataset, as given to `load`.
@@ -94,8 +101,7 @@ class ClassificationDataset:
         """Whether images are shifted rather than cropped."""
         if self.source.image_shape is None:
             return False
-        writing = _base_name(self.name) in _NEVER_FLIPPED
-        return writing or max(self.source.image_shape) <= max(_SMALL_SIDE, self.image_size)
+        return max(self.source.image_shape) <= max(_SMALL_SIDE, self.image_size)
 
     def _shuffled(self, split: str, seed: int) -> tf.data.Dataset:
         """The examples in random order, (encoded or decoded image, label), endlessly."""
@@ -225,6 +231,6 @@ def load(
         num_classes=source.num_classes,
         image_size=image_size,
         num_reward_examples=num_reward,
-        flip=_base_name(name) not in _NEVER_FLIPPED,
+        flip=_base_name(name) not in _WRITING,
         source=source,
     )

@@ -24,7 +24,7 @@ _INK_THRESHOLD = 0.4
 _INK_SOFTNESS = 0.3
 
 # (cells along a side, standard deviation) of the smooth noises that make up a texture.
-_TEXTURE_SCALES = ((3, 0.10), (7, 0.06), (17, 0.04))
+_TEXTURE_SCALES = ((3, 0.07), (7, 0.04), (17, 0.03))
 
 # Height of the digit as a share of the image, and its width as a share of the height. Both
 # count the paper around it: the ink takes 8 tenths of that.
@@ -32,11 +32,19 @@ _HEIGHT = (0.44, 1.25)
 _ASPECT = (0.75, 1.1)
 _MAX_ANGLE = math.radians(30)
 
-# Root mean square over the three colours of the difference between ink and background.
-_CONTRAST = (0.15, 0.5)
+# Colours are drawn so that a network of a few thousand steps can learn them: the ground is
+# dark, ink is brighter. The contrast is the root mean square of ink - ground over the colours.
+_BACKGROUND = (0.1, 0.5)
+_CONTRAST = (0.3, 0.55)
 
-_MAX_FRAGMENTS = 8
-_MIN_FRAGMENTS = 3
+# Some colour differs by more than this between the digit and each fragment.
+_MIN_DISTANCE = 0.15
+
+_MIN_FRAGMENTS = 1
+_MAX_FRAGMENTS = 2
+
+# Standard deviation of the noise of single pixels.
+_NOISE = (0.005, 0.03)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,16 +123,15 @@ def _fragment(random: np.random.Generator, glyph: np.ndarray) -> np.ndarray:
 def _ink(
     random: np.random.Generator, background: np.ndarray, avoided: Optional[np.ndarray] = None
 ) -> np.ndarray:
-    """A colour [3] in 0 to 1 at a random contrast to `background` that differs from `avoided`."""
+    """A colour [3] in 0 to 1, brighter than `background` and distinct from `avoided`."""
     while True:
-        # Sixteen candidates at once are as fast as one, and the first possible one counts.
-        # Differences in brightness are likelier than differences in hue.
-        directions = random.normal(0.0, 1.0, (16, 3)) + random.choice((-1.0, 1.0), (16, 1))
+        # Sixteen candidates take as long as one; the first that is possible counts.
+        directions = random.normal(2.0, 1.0, (16, 3))
         directions /= np.sqrt(np.mean(directions**2, axis=1, keepdims=True))
         colours = background + random.uniform(*_CONTRAST, (16, 1)) * directions
         possible = ((colours >= 0.0) & (colours <= 1.0)).all(axis=1)
         if avoided is not None:
-            possible &= np.abs(colours - avoided).max(axis=1) > _CONTRAST[0]
+            possible &= np.abs(colours - avoided).max(axis=1) > _MIN_DISTANCE
         if possible.any():
             return colours[possible.argmax()]
 
@@ -140,7 +147,7 @@ def scene(
       fragment_glyphs: [n, height, width], the digits that fragments are torn from.
       size: side of the image in pixels.
     """
-    background = random.uniform(0.15, 0.85, 3)
+    background = random.uniform(*_BACKGROUND, 3)
     canvas = background + random.uniform(0.3, 1.0) * texture(random, size)
     height = size * random.uniform(*_HEIGHT)
     ink = _ink(random, background)
@@ -149,5 +156,5 @@ def scene(
         place = _placement(random, size, height / 2 * random.uniform(0.6, 1.0))
         paint(canvas, fragment, place, _ink(random, background, avoided=ink))
     paint(canvas, glyph, _placement(random, size, height), ink)
-    canvas += random.normal(0.0, random.uniform(0.01, 0.05), canvas.shape)
+    canvas += random.normal(0.0, random.uniform(*_NOISE), canvas.shape)
     return np.round(255 * np.clip(canvas, 0.0, 1.0)).astype(np.uint8)

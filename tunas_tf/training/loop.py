@@ -189,7 +189,7 @@ def run_training(
             try:
                 controller.train(options.total_steps, checkpoint_at_completion=True)
             except StoppedBySignal:
-                path = manager.save(checkpoint_number=trainer.global_step)
+                path = manager.save(checkpoint_number=trainer.global_step, check_interval=False)
                 progress.log(f"saved {path}; the same command resumes from it")
                 raise
             finally:

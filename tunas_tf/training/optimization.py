@@ -54,6 +54,11 @@ class RMSProp(tf_keras.optimizers.legacy.RMSprop):
     The stock optimiser starts the mean square at 0, which makes the first steps large.
     """
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        # Without momentum the stock optimiser takes a path that adds epsilon to the root.
+        self._momentum = True
+
     def _create_slots(self, var_list):
         for variable in var_list:
             self.add_slot(variable, "rms", initializer="ones")

@@ -9,12 +9,11 @@ import tf_keras
 
 from tunas_tf import cost_model as cost_model_lib
 from tunas_tf.common.errors import InputError
-from tunas_tf.controller import Controller, ControllerConfig
-from tunas_tf.cost_model import stages
+from tunas_tf.controller import Controller, ControllerConfig, select_feasible
 from tunas_tf.cost_model.tensorflow_evaluator import TensorFlowCostModel
 from tunas_tf.data import ClassificationDataset
 from tunas_tf.models import Supernet
-from tunas_tf.search_space import spec
+from tunas_tf.search_space import spec, traversal
 from tunas_tf.training.loop import LoopOptions, checkpoint_megabytes, run_training
 from tunas_tf.training.optimization import make_optimizer
 from tunas_tf.training.run_directory import RunDirectory
@@ -53,11 +52,13 @@ class SearchSettings:
     cost_tolerance: float
 
 
-def derived_target(cost_model: cost_model_lib.CostModel, target: Optional[float]) -> float:
+def derived_target(
+    cost_model: cost_model_lib.CostModel, target: Optional[float], tolerance: float
+) -> float:
     """The cost target: as given, else the cost of the space's reference network.
 
     Raises:
-      InputError: the space has no reference network, or cannot reach the target.
+      InputError: the space has no reference network, or no network within the tolerance.
     """
     if target is None:
         target = cost_model.reference_cost()
@@ -66,13 +67,12 @@ def derived_target(cost_model: cost_model_lib.CostModel, target: Optional[float]
                 f"{cost_model.space.name} has no reference network to take a target from; give "
                 "--rl_cost_model_target."
             )
-    lowest, highest = stages.cost_range(cost_model)
-    if not lowest <= target <= highest:
-        raise InputError(
-            f"the target {target:.6g} {cost_model.unit} is out of reach: the networks of "
-            f"{cost_model.space.name} cost {lowest:.6g} to {highest:.6g} {cost_model.unit}; "
-            "give --rl_cost_model_target in that range."
-        )
+    # Fails now, if it would fail after the search.
+    uniform = [
+        np.full(choice.num_options, 1 / choice.num_options)
+        for choice in traversal.choices_of(cost_model.space)
+    ]
+    select_feasible(cost_model, uniform, target, tolerance)
     return target
 
 

@@ -1,0 +1,85 @@
+"""Training and evaluating a network: what is learned, and that each example counts once."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from tunas_tf import search_space
+from tunas_tf.training import classifier_job
+from tunas_tf.training.classification import correct, smoothed_cross_entropy
+from tunas_tf.training.classifier_trainer import ClassifierEvaluator
+from tunas_tf.training.run_directory import RunDirectory
+
+SETTINGS = classifier_job.ClassifierSettings(
+    total_steps=30,
+    train_split="train",
+    test_split="test",
+    train_batch_size=8,
+    eval_batch_size=4,
+    base_learning_rate=1.0,
+    warmup_steps_fraction=0.1,
+    momentum=0.9,
+    weight_decay=1e-4,
+    label_smoothing=0.1,
+    dropout_rate=0.0,
+    batch_norm_momentum=0.8,
+    seed=0,
+)
+
+
+def run(small_space, dataset, path, **changes):
+    arguments = {"train": True, "evaluate": True, **changes}
+    return classifier_job.run_classifier(
+        architecture=search_space.resolve(small_space, (0, 1, 0)),
+        dataset=dataset,
+        settings=SETTINGS,
+        run_directory=RunDirectory(str(path), "train_eval", {}, {}),
+        iterations_per_loop=10,
+        checkpoint_interval=10,
+        **arguments,
+    )
+
+
+def test_a_network_is_trained_evaluated_and_evaluated_again(small_space, dataset, tmp_path):
+    result = run(small_space, dataset, tmp_path / "run")
+    assert result == {"accuracy": 1.0, "num_examples": 10, "split": "test", "step": 30}
+    assert json.loads((tmp_path / "run" / "evaluation.json").read_text()) == result
+    assert run(small_space, dataset, tmp_path / "run", train=False) == result
+    assert run(small_space, dataset, tmp_path / "run", evaluate=False) is None
+
+
+def test_evaluating_before_training_is_refused(small_space, dataset, tmp_path):
+    with pytest.raises(ValueError, match="no checkpoint to evaluate"):
+        run(small_space, dataset, tmp_path / "run", train=False)
+
+
+def test_padding_does_not_count():
+    # The network answers class 0 always. Three real examples, two of them of class 0; the
+    # padding is of class 0 too.
+    images = tf_keras.Input((1, 1, 1))
+    network = tf_keras.Model(images, tf.concat([1 + 0 * images[:, 0, 0], images[:, 0, 0]], -1))
+    batches = tf.data.Dataset.from_tensor_slices(
+        (
+            np.zeros((2, 2, 1, 1, 1), np.float32),
+            np.array([[0, 1], [0, 0]], np.int32),
+            np.array([[1, 1], [1, 0]], np.float32),
+        )
+    )
+    result = ClassifierEvaluator(network, batches).evaluate(tf.constant(-1))
+    assert float(result["accuracy"]) == pytest.approx(2 / 3)
+    assert int(result["num_examples"]) == 3
+
+
+def test_smoothed_cross_entropy_by_hand():
+    # Softmax of (ln 3, 0) is (3/4, 1/4); smoothing 0.2 makes the target (0.9, 0.1).
+    logits = tf.constant([[np.log(3.0), 0.0]])
+    expected = -0.9 * np.log(0.75) - 0.1 * np.log(0.25)
+    assert float(smoothed_cross_entropy(logits, tf.constant([0]), 0.2)) == pytest.approx(expected)
+
+
+def test_correct_compares_the_highest_logit():
+    logits = tf.constant([[0.1, 0.2, 0.0], [3.0, 2.0, 1.0]])
+    np.testing.assert_array_equal(correct(logits, tf.constant([1, 2])), [1.0, 0.0])

@@ -1,0 +1,81 @@
+"""Run directories: what makes two runs the same, and what survives a kill."""
+
+import json
+import os
+
+import pytest
+
+from tunas_tf.common.errors import InputError
+from tunas_tf.training.run_directory import RunDirectory, load_config, write_json
+
+SPACE = {"type": "SearchSpace", "name": "a"}
+
+
+def open_run(path, command="search", settings=None, space=SPACE):
+    settings = {"epochs": 2, "ssd": "a"} if settings is None else settings
+    return RunDirectory(str(path), command, settings, {"versions": {}}, space)
+
+
+def test_a_new_directory_holds_the_configuration(tmp_path):
+    run = open_run(tmp_path / "deep" / "run")
+    assert not run.resumes
+    config = load_config(run.path, "search")
+    assert config["settings"] == {"epochs": 2, "ssd": "a"}
+    assert config["search_space"] == SPACE
+    assert open_run(run.path).resumes
+
+
+def test_another_setting_is_refused_by_name(tmp_path):
+    open_run(tmp_path)
+    with pytest.raises(InputError, match="epochs=2, now it is 3"):
+        open_run(tmp_path, settings={"epochs": 3, "ssd": "a"})
+
+
+def test_another_space_and_another_command_are_refused(tmp_path):
+    open_run(tmp_path)
+    with pytest.raises(InputError, match="another search space"):
+        open_run(tmp_path, space={"type": "SearchSpace", "name": "b"})
+    with pytest.raises(InputError, match="a run of search, not of train_eval"):
+        open_run(tmp_path, command="train_eval", space=None)
+
+
+def test_a_directory_with_other_files_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(InputError, match="not empty"):
+        open_run(tmp_path)
+    assert os.listdir(tmp_path) == ["letter.txt"]
+
+
+def test_a_path_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        open_run(tmp_path / "file" / "run")
+
+
+def test_a_directory_without_a_run(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        load_config(str(tmp_path), "search")
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(InputError, match="damaged"):
+        load_config(str(tmp_path), "search")
+
+
+def test_metrics_after_the_checkpoint_are_dropped(tmp_path):
+    run = open_run(tmp_path)
+    run.drop_metrics_after(0)  # Nothing there yet.
+    for step in (1, 5, 10):
+        run.append_metrics({"step": step, "loss": 1.0})
+    with open(run.file("metrics.jsonl"), "a", encoding="utf-8") as file:
+        file.write('{"step": 11, "lo')
+    run.drop_metrics_after(5)
+    run.append_metrics({"step": 6, "loss": 2.0})
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 5, 6]
+
+
+def test_write_json_replaces_the_whole_file(tmp_path):
+    path = tmp_path / "value.json"
+    write_json(str(path), list(range(100)))
+    write_json(str(path), [1])
+    assert json.loads(path.read_text()) == [1]
+    assert os.listdir(tmp_path) == ["value.json"]
