@@ -1,0 +1,53 @@
+"""Packaging. Ranges are what the code is written for; the tested versions: requirements.lock."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+_ROOT = pathlib.Path(__file__).parent
+
+
+def read_version() -> str:
+    """Reads `__version__` as text: importing the package could need what is not installed yet."""
+    text = (_ROOT / "tunas_tf" / "__init__.py").read_text(encoding="utf-8")
+    return re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE).group(1)
+
+
+setup(
+    name="tunas_tf",
+    version=read_version(),
+    description="Neural architecture search for mobile vision with shared weights (TuNAS).",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.13",
+    packages=find_packages(
+        include=["tunas_tf", "tunas_tf.*", "object_detection", "object_detection.*"]
+    ),
+    package_data={"tunas_tf.cost_model": ["*.json"]},
+    install_requires=[
+        "absl-py>=1.4,<3",
+        "ai-edge-litert>=2.3,<3",
+        "matplotlib>=3.8,<4",
+        "numpy>=1.26,<3",
+        "pycocotools>=2.0.7,<3",
+        "scikit-learn>=1.4,<2",
+        # TensorBoard 2.20 imports pkg_resources, which warns from 81 on and is gone from 82 on.
+        "setuptools>=64,<81",
+        "tensorflow>=2.20,<2.21",
+        "tensorflow-datasets>=4.9.10,<5",
+        "tf-models-official>=2.20,<2.21",
+        "tf_keras>=2.20.1,<2.21",
+        "tqdm>=4.60,<5",
+    ],
+    extras_require={"test": ["pytest>=8,<10"]},
+    entry_points={
+        "console_scripts": [
+            "tunas-analyze-search = tunas_tf.analyze_search:run",
+            "tunas-describe = tunas_tf.describe:run",
+            "tunas-estimate-cost = tunas_tf.estimate_cost:run",
+            "tunas-sample-architectures = tunas_tf.sample_architectures:run",
+            "tunas-search = tunas_tf.search:run",
+            "tunas-train-eval = tunas_tf.train_eval:run",
+        ]
+    },
+)
