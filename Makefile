@@ -29,6 +29,13 @@ search: $(VENV)/.ready
 	$(RUN) -m tunas_tf.analyze_search --checkpoint_dir=$(RUN_DIR)/search
 	$(RUN) -m tunas_tf.train_eval --flagfile=flags/quickstart_train.flags \
 	    --architecture=$(RUN_DIR)/search/architecture.json --checkpoint_dir=$(RUN_DIR)/found
+	$(RUN) -m tunas_tf.sample_architectures --like=$(RUN_DIR)/search/architecture.json \
+	    --num_samples=1 --seed=1 --output_dir=$(RUN_DIR)/random
+	$(RUN) -m tunas_tf.train_eval --flagfile=flags/quickstart_train.flags \
+	    --architecture=$(RUN_DIR)/random/architecture_0.json \
+	    --checkpoint_dir=$(RUN_DIR)/random/trained
+	@echo "The found network:" && cat $(RUN_DIR)/found/evaluation.json
+	@echo "A random network of the same cost:" && cat $(RUN_DIR)/random/trained/evaluation.json
 
 clean:
 	rm -rf $(VENV)

@@ -5,15 +5,26 @@
 
 Every choice is uniform; networks outside the window are rejected. The same seed gives
 the same list, and a longer list begins with the shorter one.
+
+--like=architecture.json draws rivals of a network that analyze_search has named: same
+space, same cost model, a cost within the same tolerance of the same target.
+--output_dir=DIR also writes each as DIR/architecture_0.json, ..., for train_eval.
 """
 
+import json
 import math
+import os
+from typing import Any
 
 from absl import flags
 
+from tunas_tf import cost_model as cost_model_lib
 from tunas_tf import search_space
 from tunas_tf.common import app, network_flags
+from tunas_tf.common.errors import InputError
+from tunas_tf.common.files import write_json
 from tunas_tf.cost_model.sampling import sample_architectures
+from tunas_tf.search_space import architecture as architecture_lib
 
 FLAGS = flags.FLAGS
 network_flags.define(
@@ -28,17 +39,77 @@ network_flags.define(
 flags.DEFINE_float("min_cost", -math.inf, "Lowest cost, in the unit of the cost model.")
 flags.DEFINE_float("max_cost", math.inf, "Highest cost, in the unit of the cost model.")
 flags.DEFINE_integer("num_samples", 1, "Number of networks.", lower_bound=1)
+flags.DEFINE_string("like", None, "architecture.json of a search: take all of the above from it.")
+flags.DEFINE_string("output_dir", None, "Directory for an architecture.json of each network.")
+
+_TAKEN_FROM_LIKE = [
+    "ssd",
+    "filters_multiplier",
+    "cost_model",
+    "image_size",
+    "num_classes",
+    "min_cost",
+    "max_cost",
+]
+
+
+def _window() -> tuple[cost_model_lib.CostModel, float, float]:
+    """The cost model, and the lowest and highest cost that are wanted."""
+    app.require_effect(FLAGS.like is None, _TAKEN_FROM_LIKE, "--like says it")
+    if FLAGS.like is None:
+        cost_model = network_flags.cost_model(network_flags.space())
+        return cost_model, FLAGS.min_cost, FLAGS.max_cost
+    architecture_lib.load(FLAGS.like)  # For its errors: that it can be read.
+    with open(FLAGS.like, encoding="utf-8") as file:
+        like = json.load(file)
+    if "cost_target" not in like:
+        raise InputError(
+            f"{FLAGS.like} names no cost target; give the architecture.json of a search with a "
+            "cost model, or --ssd and --min_cost and --max_cost."
+        )
+    provenance = like["provenance"]
+    space = search_space.get(like["ssd"], provenance["filters_multiplier"])
+    cost_model = cost_model_lib.get(
+        like["cost_model"], space, provenance["image_size"], provenance["num_classes"]
+    )
+    target, tolerance = like["cost_target"], like["cost_tolerance"]
+    return cost_model, target * (1 - tolerance), target * (1 + tolerance)
+
+
+def _write(directory: str, cost_model: cost_model_lib.CostModel, sampled, costs) -> None:
+    try:
+        os.makedirs(directory, exist_ok=True)
+        for number, (indices, cost) in enumerate(zip(sampled, costs)):
+            value: dict[str, Any] = architecture_lib.to_json(
+                search_space.resolve(cost_model.space, indices)
+            )
+            value.update(
+                cost=float(cost),
+                cost_unit=cost_model.unit,
+                cost_model=cost_model.name,
+                select="random",
+                provenance={"seed": FLAGS.seed, "number": number},
+            )
+            path = os.path.join(directory, f"architecture_{number}.json")
+            write_json(path, value)
+    except OSError as error:
+        raise InputError(
+            f"the directory {directory} cannot be written ({error.strerror}); give another "
+            "--output_dir."
+        ) from None
 
 
 def main() -> None:
-    cost_model = network_flags.cost_model(network_flags.space())
+    cost_model, min_cost, max_cost = _window()
     sampled, costs = sample_architectures(
         cost_model,
         num_samples=FLAGS.num_samples,
         seed=FLAGS.seed,
-        min_cost=FLAGS.min_cost,
-        max_cost=FLAGS.max_cost,
+        min_cost=min_cost,
+        max_cost=max_cost,
     )
+    if FLAGS.output_dir is not None:
+        _write(FLAGS.output_dir, cost_model, sampled, costs)
     networks = [
         {"indices": search_space.format_indices(indices), "cost": float(cost)}
         for indices, cost in zip(sampled, costs)

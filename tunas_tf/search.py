@@ -51,9 +51,9 @@ flags.DEFINE_string(
     "Of the policy gradient: reinforce (published) or control_variate (less noise).",
 )
 flags.DEFINE_integer(
-    "rl_cost_samples", 256, "control_variate: architectures per step for the known part."
+    "rl_cost_samples", 64, "control_variate: architectures per step for the known part."
 )
-flags.DEFINE_float("rl_residual_weight", 0.2, "control_variate: weight of the unexplained part.")
+flags.DEFINE_float("rl_residual_weight", 0.1, "control_variate: weight of the unexplained part.")
 flags.DEFINE_float(
     "cost_tolerance", 0.01, "Relative distance to the target that counts as reached.", 0, 1
 )

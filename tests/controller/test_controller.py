@@ -53,7 +53,9 @@ def test_samples_depend_on_seed_and_step_only():
     for step in range(12):
         first, second = draw(controller, 3, step), draw(other, 3, tf.constant(step, tf.int64))
         assert all(np.array_equal(a, b) for a, b in zip(first, second))
-    distinct = {draw(controller, seed, step).indices.tobytes() for seed in (1, 2) for step in range(20)}
+    distinct = {
+        draw(controller, seed, step).indices.tobytes() for seed in (1, 2) for step in range(20)
+    }
     assert len(distinct) > 15
 
 

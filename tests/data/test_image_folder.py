@@ -51,7 +51,8 @@ def test_division_depends_on_names_alone(flat, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("copy")
     _write(elsewhere / "cat", 30)
     _write(elsewhere / "dog", 20, brightness=100)
-    assert _values(FolderSource(str(flat)), "train") == _values(FolderSource(str(elsewhere)), "train")
+    here, there = FolderSource(str(flat)), FolderSource(str(elsewhere))
+    assert _values(here, "train") == _values(there, "train")
 
 
 def test_classes_are_mixed_in_the_stored_order(flat):

@@ -6,7 +6,8 @@ import os
 import pytest
 
 from tunas_tf.common.errors import InputError
-from tunas_tf.training.run_directory import RunDirectory, load_config, write_json
+from tunas_tf.common.files import write_json
+from tunas_tf.training.run_directory import RunDirectory, load_config
 
 SPACE = {"type": "SearchSpace", "name": "a"}
 

@@ -99,7 +99,9 @@ def paint(canvas: np.ndarray, glyph: np.ndarray, place: Placement, colour: np.nd
     matrix = zoom[:, None] * np.array([[cosine, -sine], [sine, cosine]])
     # Pixel i covers [i, i + 1], so its centre lies at i + 0.5.
     offset = side / 2 - 0.5 + matrix @ (top + 0.5 - place.y, left + 0.5 - place.x)
-    coverage = ndimage.affine_transform(glyph, matrix, offset, box.shape[:2], order=1)
+    coverage = ndimage.affine_transform(
+        glyph, matrix, offset, box.shape[:2], order=1, mode="grid-constant"
+    )
     box += coverage[..., None] * (colour - box)
 
 

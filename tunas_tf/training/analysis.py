@@ -10,10 +10,11 @@ import tensorflow as tf
 from tunas_tf import cost_model as cost_model_lib
 from tunas_tf import search_space
 from tunas_tf.common.errors import InputError
+from tunas_tf.common.files import write_json
 from tunas_tf.controller import Selection, select_argmax, select_feasible
 from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space import spec, table, traversal
-from tunas_tf.training.run_directory import load_config, write_json
+from tunas_tf.training.run_directory import load_config
 
 __all__ = ["Analysis", "analyze", "to_json", "to_text", "write_architecture"]
 

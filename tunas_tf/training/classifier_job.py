@@ -8,13 +8,14 @@ import tensorflow as tf
 import tf_keras
 
 from tunas_tf.common.errors import InputError
+from tunas_tf.common.files import write_json
 from tunas_tf.data import ClassificationDataset
 from tunas_tf.models import build_classifier
 from tunas_tf.search_space.architecture import Architecture
 from tunas_tf.training.classifier_trainer import ClassifierEvaluator, ClassifierTrainer
 from tunas_tf.training.loop import LoopOptions, checkpoint_megabytes, run_training
 from tunas_tf.training.optimization import make_optimizer
-from tunas_tf.training.run_directory import RunDirectory, write_json
+from tunas_tf.training.run_directory import RunDirectory
 
 __all__ = ["ClassifierSettings", "disk_megabytes", "run_classifier"]
 

@@ -16,21 +16,13 @@ import os
 from typing import Any, Optional
 
 from tunas_tf.common.errors import InputError
+from tunas_tf.common.files import write_json
 
-__all__ = ["RunDirectory", "load_config", "write_json"]
+__all__ = ["RunDirectory", "load_config"]
 
 _CONFIG = "config.json"
 _SEARCH_SPACE = "search_space.json"
 _METRICS = "metrics.jsonl"
-
-
-def write_json(path: str, value: Any) -> None:
-    """Writes `value` in one go: a reader sees the old file or the new one, never half."""
-    temporary = f"{path}.tmp"
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(value, file, indent=2)
-        file.write("\n")
-    os.replace(temporary, path)
 
 
 def _read_json(path: str) -> Any:
