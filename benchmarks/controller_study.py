@@ -1,6 +1,6 @@
 """How close to its cost target does the controller end up? A study without any network.
 
-  python -m benchmarks.controller_study --output=/tmp/controller_study.json
+  python -m benchmarks.controller_study --output=controller_study.json
 
 The quality of an architecture is a noisy synthetic function that grows with its cost:
 
