@@ -28,7 +28,7 @@ from absl import flags
 
 from tunas_tf import cost_model as cost_model_lib
 from tunas_tf import search_space
-from tunas_tf.common import app
+from tunas_tf.command_line import app
 from tunas_tf.controller import (
     ESTIMATORS,
     ControllerConfig,

@@ -10,7 +10,7 @@ most probable option of every choice, as published, whatever the network costs.
 
 from absl import flags
 
-from tunas_tf.common import app, network_flags, training_flags
+from tunas_tf.command_line import app, network_flags, training_flags
 
 FLAGS = flags.FLAGS
 

@@ -13,7 +13,7 @@ from typing import Any, Optional
 from absl import flags
 
 from tunas_tf import search_space
-from tunas_tf.common import app, network_flags
+from tunas_tf.command_line import app, network_flags
 from tunas_tf.common.errors import InputError
 from tunas_tf.search_space import arithmetic, spec, table
 from tunas_tf.search_space.architecture import Architecture

@@ -6,7 +6,7 @@
 
 from absl import flags
 
-from tunas_tf.common import app, network_flags
+from tunas_tf.command_line import app, network_flags
 
 FLAGS = flags.FLAGS
 network_flags.define(

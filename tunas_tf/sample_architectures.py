@@ -20,7 +20,7 @@ from absl import flags
 
 from tunas_tf import cost_model as cost_model_lib
 from tunas_tf import search_space
-from tunas_tf.common import app, network_flags
+from tunas_tf.command_line import app, network_flags
 from tunas_tf.common.errors import InputError
 from tunas_tf.common.files import write_json
 from tunas_tf.cost_model.sampling import sample_architectures

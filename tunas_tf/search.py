@@ -11,7 +11,7 @@ import dataclasses
 
 from absl import flags
 
-from tunas_tf.common import app, network_flags, training_flags
+from tunas_tf.command_line import app, network_flags, training_flags
 
 FLAGS = flags.FLAGS
 

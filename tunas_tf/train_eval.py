@@ -8,7 +8,7 @@ printed and written to RUN/evaluation.json. The same command again resumes.
 
 from absl import flags
 
-from tunas_tf.common import app, network_flags, training_flags
+from tunas_tf.command_line import app, network_flags, training_flags
 
 FLAGS = flags.FLAGS
 

@@ -1,1 +1,1 @@
-"""What every command shares: the error type of bad input, and how a command runs."""
+"""What every package may use: the error type of bad input, files."""

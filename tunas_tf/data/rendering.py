@@ -28,7 +28,7 @@ _TEXTURE_SCALES = ((3, 0.07), (7, 0.04), (17, 0.03))
 
 # Height of the digit as a share of the image, and its width as a share of the height. Both
 # count the paper around it: the ink takes 8 tenths of that.
-_HEIGHT = (0.44, 1.25)
+_HEIGHT = (0.65, 1.25)
 _ASPECT = (0.75, 1.1)
 _MAX_ANGLE = math.radians(30)
 
@@ -40,7 +40,7 @@ _CONTRAST = (0.3, 0.55)
 # Some colour differs by more than this between the digit and each fragment.
 _MIN_DISTANCE = 0.15
 
-_MIN_FRAGMENTS = 1
+_MIN_FRAGMENTS = 0
 _MAX_FRAGMENTS = 2
 
 # Standard deviation of the noise of single pixels.

@@ -1,6 +1,7 @@
 """Search spaces as data: the tree of choices, traversal, architectures. No TensorFlow."""
 
-from tunas_tf.search_space import proxylessnas  # Registers the published spaces.
+# These register the named spaces.
+from tunas_tf.search_space import proxylessnas, quickstart
 from tunas_tf.search_space.architecture import Architecture, resolve
 from tunas_tf.search_space.registry import get, names, register
 from tunas_tf.search_space.traversal import (
@@ -22,6 +23,7 @@ __all__ = [
     "num_distinct",
     "parse_indices",
     "proxylessnas",
+    "quickstart",
     "register",
     "resolve",
     "validate_indices",

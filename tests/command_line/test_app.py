@@ -9,7 +9,7 @@ import pytest
 from absl import flags
 
 import tunas_tf
-from tunas_tf.common import app
+from tunas_tf.command_line import app
 from tunas_tf.common.errors import InputError
 
 _COMMAND = '''
@@ -18,7 +18,7 @@ _COMMAND = '''
 And says so."""
 import os, signal
 from absl import flags
-from tunas_tf.common import app
+from tunas_tf.command_line import app
 from tunas_tf.common.errors import InputError
 
 FLAGS = flags.FLAGS

@@ -8,7 +8,7 @@ from typing import Any, Callable
 from absl import flags
 
 from tunas_tf import __version__
-from tunas_tf.common.app import own_flags
+from tunas_tf.command_line.app import own_flags
 from tunas_tf.common.errors import InputError
 
 __all__ = [

@@ -12,7 +12,7 @@ from absl import flags
 
 from tunas_tf import cost_model as cost_model_lib
 from tunas_tf import search_space
-from tunas_tf.common.app import require_effect
+from tunas_tf.command_line.app import require_effect
 from tunas_tf.common.errors import InputError
 from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space import spec

@@ -1,0 +1,1 @@
+"""What every command shares: how it runs, and the flags that several have."""
