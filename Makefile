@@ -9,8 +9,6 @@
 PYTHON ?= python3.12 python3.11 python3.10 python3
 PYTEST_ARGS ?=
 RUN_DIR ?= runs/quickstart
-TF_CPP_MIN_LOG_LEVEL ?= 2
-export TF_CPP_MIN_LOG_LEVEL
 
 VENV := .venv
 RUN := $(VENV)/bin/python
