@@ -1,0 +1,123 @@
+"""The commands that train, as a user runs them."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+_QUICKSTART = f"--flagfile={_ROOT}/flags/quickstart.flags"
+
+
+def run(command: str, *flags: str, cwd) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", f"tunas_tf.{command}", *flags],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(_ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_from_search_to_accuracy(tmp_path, digits_dir):
+    """Search, analysis, training of the network and of a rival, in a directory of its own."""
+    data = f"--dataset_dir={digits_dir}"
+    result = run(
+        "search",
+        _QUICKSTART,
+        data,
+        "--epochs=0.3",
+        "--checkpoint_dir=search",
+        "--iterations_per_loop=4",
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "cost target         6.70253e+06 madds" in result.stdout
+    assert "step 8/8: loss" in result.stdout and "of target)" in result.stdout
+    config = json.loads((tmp_path / "search" / "config.json").read_text())
+    assert config["derived"]["total_steps"] == 8  # 0.3 * 900 / 32.
+    assert config["derived"]["rl_cost_model_target"] == 6_702_528
+    assert (tmp_path / "search" / "search_space.json").exists()
+
+    result = run("analyze_search", "--checkpoint_dir=search", "--format=json", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert abs(found["cost"] / 6_702_528 - 1) <= 0.01 and found["proven"]
+    assert found == json.loads((tmp_path / "search" / "architecture.json").read_text())
+
+    result = run(
+        "sample_architectures",
+        "--like=search/architecture.json",
+        "--num_samples=2",
+        "--output_dir=random",
+        "--format=json",
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    rivals = json.loads(result.stdout)
+    assert all(abs(rival["cost"] / 6_702_528 - 1) <= 0.01 for rival in rivals)
+
+    train = (f"--flagfile={_ROOT}/flags/quickstart_train.flags", data, "--epochs=0.2")
+    for file, indices in (
+        ("search/architecture.json", found["indices"]),
+        ("random/architecture_1.json", rivals[1]["indices"]),
+    ):
+        flags = (f"--architecture={file}", f"--checkpoint_dir=trained/{indices}")
+        result = run("train_eval", *train, *flags, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert f"indices       {indices}" in result.stdout
+        assert "on 200 images of test, step 6" in result.stdout  # 0.2 * 1,000 / 32.
+
+
+@pytest.mark.parametrize(
+    "command, flags, message",
+    [
+        ("search", ["--ssd=nope"], "there is no search space 'nope'"),
+        ("search", [_QUICKSTART, "--dataset=cifar10", "--dataset_dir=there"], "tfds build cifar10"),
+        (
+            "search",
+            [_QUICKSTART, "--increase_ops_warmup_steps_fraction=0.7"],
+            "longer than rl_delay_steps_fraction",
+        ),
+        ("search", [_QUICKSTART, "--rl_cost_model_target=84"], "no network of quickstart_search"),
+        ("search", [_QUICKSTART, "--checkpoint_dir=file/run"], "cannot be written"),
+        ("search", [_QUICKSTART, "--enable_cost_model=false"], "--cost_model has no effect"),
+        ("search", [_QUICKSTART, "--epochs=0.001"], "less than one step"),
+        ("train_eval", ["--ssd=quickstart_search", "--indices=0:1"], "2 indices were given"),
+        ("train_eval", ["--architecture=file"], "is not an architecture file"),
+        ("analyze_search", ["--checkpoint_dir=nowhere"], "cannot be read"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, digits_dir, command, flags, message):
+    (tmp_path / "file").write_text("")
+    defaults = [] if command == "analyze_search" else ["--checkpoint_dir=run"]
+    if command == "search" and "--dataset=cifar10" not in flags:
+        defaults.append(f"--dataset_dir={digits_dir}")
+    # What is given explicitly comes last, and wins.
+    first, rest = (flags[:1], flags[1:]) if flags[0] == _QUICKSTART else ([], flags)
+    result = run(command, *first, *defaults, *rest, cwd=tmp_path)
+    assert result.returncode == 2
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: ") and message in lines[0]
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_flag_defaults_of_search_are_those_of_the_controller():
+    script = (
+        "import dataclasses\n"
+        "from absl import flags\n"
+        "from tunas_tf import search\n"
+        "from tunas_tf.controller import ControllerConfig\n"
+        "flags.FLAGS(['search'])\n"
+        "for field in dataclasses.fields(ControllerConfig):\n"
+        "    if field.name != 'total_steps':\n"
+        "        assert flags.FLAGS[field.name].default == field.default, field.name\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(_ROOT)}, check=True
+    )
