@@ -62,7 +62,7 @@ def _window() -> tuple[cost_model_lib.CostModel, float, float]:
     architecture_lib.load(FLAGS.like)  # For its errors: that it can be read.
     with open(FLAGS.like, encoding="utf-8") as file:
         like = json.load(file)
-    if "cost_target" not in like:
+    if "cost_target" not in like or "provenance" not in like:
         raise InputError(
             f"{FLAGS.like} names no cost target; give the architecture.json of a search with a "
             "cost model, or --ssd and --min_cost and --max_cost."

@@ -11,7 +11,9 @@ import dataclasses
 
 from absl import flags
 
+from tunas_tf import search_space
 from tunas_tf.command_line import app, network_flags, training_flags
+from tunas_tf.common.errors import InputError
 
 FLAGS = flags.FLAGS
 
@@ -39,15 +41,18 @@ flags.DEFINE_float(
 flags.DEFINE_float(
     "increase_filters_warmup_steps_fraction", 0.25, "Part of the steps with filter warmup."
 )
-flags.DEFINE_string("rl_reward_function", "abs", "abs, mnas or mnas_hard.")
+flags.DEFINE_enum(
+    "rl_reward_function", "abs", ["abs", "mnas", "mnas_hard"], "How quality and cost combine."
+)
 flags.DEFINE_bool("enable_cost_model", True, "Whether the reward depends on the cost.")
 flags.DEFINE_float(
     "rl_cost_model_target", None, "Cost to hit; default: the cost of the reference network."
 )
 flags.DEFINE_float("rl_cost_model_exponent", -0.10, "Strength of the cost in the reward.")
-flags.DEFINE_string(
+flags.DEFINE_enum(
     "rl_estimator",
     "reinforce",
+    ["reinforce", "control_variate"],
     "Of the policy gradient: reinforce (published) or control_variate (less noise).",
 )
 flags.DEFINE_integer(
@@ -58,7 +63,14 @@ flags.DEFINE_float(
     "cost_tolerance", 0.01, "Relative distance to the target that counts as reached.", 0, 1
 )
 
-_COST_FLAGS = ["cost_model", "rl_cost_model_target", "rl_cost_model_exponent", "cost_tolerance"]
+_COST_FLAGS = [
+    "cost_model",
+    "rl_cost_model_target",
+    "rl_cost_model_exponent",
+    "rl_reward_function",
+    "rl_cost_samples",
+    "cost_tolerance",
+]
 _ESTIMATOR_FLAGS = ["rl_cost_samples", "rl_residual_weight"]
 _DEFAULT_WEIGHT_DECAY = 4e-5
 
@@ -72,10 +84,26 @@ def _check_effects() -> None:
     )
 
 
+def _target_text(cost_model, target) -> str:
+    if cost_model is None:
+        return "none"
+    text = f"{target:.6g} {cost_model.unit}"
+    if cost_model.name == "pixel1" and FLAGS.image_size != 224:
+        text += f" (of networks at 224 pixels; the search sees {FLAGS.image_size})"
+    return text
+
+
 def main() -> None:
     _check_effects()
     checkpoint_dir = training_flags.require_checkpoint_dir()
     space = network_flags.space()
+    if not search_space.choices_of(space):
+        raise InputError(f"{space.name} has no choices: there is nothing to search.")
+    if round(FLAGS.train_batch_size * FLAGS.rl_batch_size_multiplier) < 1:
+        raise InputError(
+            f"--rl_batch_size_multiplier={FLAGS.rl_batch_size_multiplier:g} leaves no image for the "
+            "reward; give more."
+        )
 
     # TensorFlow takes seconds to import: only now, when the flags above are known to be right.
     from tunas_tf import cost_model as cost_model_lib
@@ -132,7 +160,7 @@ def main() -> None:
             f"{dataset.num_classes} classes",
             "reward from": f"{derived['search_validation']} other images",
             "steps": f"{num_steps} of {FLAGS.train_batch_size} images",
-            "cost target": "none" if target is None else f"{target:.6g} {cost_model.unit}",
+            "cost target": _target_text(cost_model, target),
             "model_weight_decay": weight_decay,
             "disk": f"about {search_job.disk_megabytes(supernet):.0f} MB in {checkpoint_dir}",
         },

@@ -42,14 +42,22 @@ def main() -> None:
         "with --use_held_out_test_set nothing is held out of the training set",
     )
 
+    app.require_effect(FLAGS.mode != "train", ["eval_batch_size"], "nothing is evaluated")
+    app.require_effect(
+        FLAGS.mode != "eval", ["iterations_per_loop", "checkpoint_interval"], "nothing is trained"
+    )
+
     from tunas_tf import data
     from tunas_tf.search_space import architecture as architecture_lib
     from tunas_tf.search_space import arithmetic, traversal
     from tunas_tf.training import classifier_job, run_directory
 
+    if FLAGS.mode == "eval":
+        run_directory.load_config(checkpoint_dir, "train_eval")  # That there is something to see.
     dataset = data.load(FLAGS.dataset, FLAGS.dataset_dir, FLAGS.image_size, FLAGS.reward_fraction)
     held_out = FLAGS.use_held_out_test_set
-    train_split, test_split = ("train", "test") if held_out else ("search_train", "search_validation")
+    train_split = "train" if held_out else "search_train"
+    test_split = "test" if held_out else "search_validation"
     num_steps = training_flags.total_steps(dataset.num_examples(train_split))
     count = arithmetic.count(architecture, FLAGS.image_size, dataset.num_classes)
     settings = classifier_job.ClassifierSettings(

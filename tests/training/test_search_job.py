@@ -161,7 +161,9 @@ def test_without_a_cost_model_the_reward_is_the_accuracy(small_space, dataset, t
     last = metrics(tmp_path / "run")[-1]
     assert last["rlcontroller/reward"] == last["rlcontroller/validation_accuracy"]
     assert "rlcontroller/estimated_cost" not in last
-    assert analysis.analyze(str(tmp_path / "run"), "feasible").select == "argmax"
+    assert analysis.analyze(str(tmp_path / "run"), "argmax").cost_model is None
+    with pytest.raises(InputError, match="had no cost model"):
+        analysis.analyze(str(tmp_path / "run"), "feasible")
 
 
 def test_a_signal_saves_a_checkpoint_from_which_the_search_goes_on(

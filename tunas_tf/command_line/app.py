@@ -1,6 +1,7 @@
 """How every command runs: flags in, exit code out, bad input as one line."""
 
 import inspect
+import math
 import os
 import sys
 import textwrap
@@ -63,6 +64,9 @@ def _parse_flags(argv: list[str], main: Callable[[], None]) -> list[str]:
 def _run_checked(main: Callable[[], None], argv: list[str]) -> None:
     if len(argv) > 1:
         _fail(f"unexpected argument {argv[1]!r}; everything is given as --flag=value.")
+    for flag in own_flags():
+        if isinstance(flag.value, float) and math.isnan(flag.value):
+            _fail(f"--{flag.name} is not a number; give one.")
     try:
         main()
         sys.stdout.flush()

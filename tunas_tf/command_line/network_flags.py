@@ -32,6 +32,8 @@ FLAGS = flags.FLAGS
 
 _integer_from_0 = functools.partial(flags.DEFINE_integer, lower_bound=0)
 _integer_from_1 = functools.partial(flags.DEFINE_integer, lower_bound=1)
+# NumPy takes seeds of 32 bits; those of several streams are made from this one.
+_seed = functools.partial(flags.DEFINE_integer, lower_bound=0, upper_bound=2**31 - 1)
 _format = functools.partial(flags.DEFINE_enum, enum_values=["text", "json"])
 
 # Name: (how it is defined, default, help).
@@ -59,7 +61,7 @@ _DEFINITIONS = {
     "image_size": (_integer_from_1, 224, "Side of the square images, in pixels."),
     "num_classes": (_integer_from_0, 1001, "Outputs of the classifier; 0 leaves it out."),
     "cost_model": (flags.DEFINE_string, "pixel1", f"One of {', '.join(cost_model_lib.NAMES)}."),
-    "seed": (_integer_from_0, 0, "Seed of all random numbers."),
+    "seed": (_seed, 0, "Seed of all random numbers."),
     "format": (_format, "text", "Form of the output: text or json."),
 }
 

@@ -1,5 +1,7 @@
 """The flags of commands that train, and what every such command does with them."""
 
+import importlib.metadata
+import math
 import os
 import platform
 import sys
@@ -23,7 +25,7 @@ __all__ = [
 
 FLAGS = flags.FLAGS
 
-# What may change between two processes of one run, because the result does not depend on it.
+# What may change between two processes of one run: where things lie, and the cadence.
 _FREE_TO_CHANGE = {"checkpoint_dir", "iterations_per_loop", "checkpoint_interval", "dataset_dir"}
 
 
@@ -64,6 +66,8 @@ def require_checkpoint_dir() -> str:
 
 def total_steps(num_examples: int) -> int:
     """Steps of --epochs passes over `num_examples` in batches of --train_batch_size."""
+    if not math.isfinite(FLAGS.epochs):
+        raise InputError(f"--epochs={FLAGS.epochs}; give a finite number of passes.")
     steps = int(FLAGS.epochs * num_examples / FLAGS.train_batch_size)
     if steps < 1:
         raise InputError(
@@ -79,16 +83,16 @@ def settings() -> dict[str, Any]:
 
 
 def information(derived: dict[str, Any]) -> dict[str, Any]:
-    """For config.json: the other flags, what was derived from all of them, the versions."""
-    import tensorflow as tf  # Here, so that --help is quick.
+    """For config.json: all flags, what was derived from them and the data, the versions."""
+    packages = ("numpy", "tensorflow", "tensorflow-datasets", "tf-models-official", "tf_keras")
 
     return {
-        "other_flags": {f.name: f.value for f in own_flags() if f.name in _FREE_TO_CHANGE},
+        "flags": {f.name: f.value for f in own_flags()},
         "derived": derived,
         "versions": {
             "tunas_tf": __version__,
-            "tensorflow": tf.__version__,
             "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in packages},
         },
     }
 

@@ -9,7 +9,6 @@ on top of fragments of other digits.
 import functools
 import os
 
-from absl import logging
 import numpy as np
 import tensorflow_datasets as tfds
 
@@ -96,7 +95,7 @@ def prepare(dataset_dir: str) -> None:
     with quiet_tfds():
         if _is_prepared(dataset_dir):
             return
-    logging.info("Making the dataset digits in %s, once, in about half a minute.", dataset_dir)
+    print(f"making the dataset digits in {dataset_dir}, once, in about half a minute", flush=True)
     config = tfds.download.DownloadConfig(try_download_gcs=False)
     with quiet_tfds():
         try:

@@ -86,6 +86,11 @@ def analyze(directory: str, select: str, tolerance: Optional[float] = None) -> A
     tolerance = settings["cost_tolerance"] if tolerance is None else tolerance
 
     if not settings["enable_cost_model"]:
+        if select == "feasible":
+            raise InputError(
+                f"the search in {directory} had no cost model, so every network is feasible; give "
+                "--select=argmax."
+            )
         # Every network costs the same then: nothing.
         cost_model = cost_model_lib.CostModel("none", "", space, (), 0.0)
         selections = {"argmax": select_argmax(cost_model, probabilities)}

@@ -104,7 +104,10 @@ def run_classifier(
             optimizer,
             strategy.experimental_distribute_dataset(
                 dataset.training_batches(
-                    settings.train_split, settings.train_batch_size, settings.seed
+                    settings.train_split,
+                    settings.train_batch_size,
+                    # A resumed run does not begin with the first batches again.
+                    settings.seed + run_directory.checkpoint_step(),
                 )
             ),
             settings.weight_decay,
@@ -132,7 +135,8 @@ def _restore(network, global_step, run_directory: RunDirectory) -> None:
         raise InputError(
             f"{run_directory.path} holds no checkpoint to evaluate; train the network first."
         )
-    tf.train.Checkpoint(network=network, global_step=global_step).restore(path).expect_partial()
+    checkpoint = tf.train.Checkpoint(network=network, global_step=global_step)
+    checkpoint.read(path).assert_existing_objects_matched().expect_partial()
 
 
 def _evaluate(network, global_step, dataset, settings, run_directory) -> dict[str, float]:

@@ -116,8 +116,9 @@ class _Progress:
         if not all(map(math.isfinite, metrics.values())):
             bad = next(name for name, value in metrics.items() if not math.isfinite(value))
             raise InputError(
-                f"{bad} is not a finite number between steps {self.step} and {step}; the last "
-                f"good checkpoint is in {self.run_directory.path}: try a lower learning rate."
+                f"{bad} is not a finite number between steps {self.step} and {step} of the run in "
+                f"{self.run_directory.path}; start anew, in another --checkpoint_dir, with a lower "
+                "learning rate."
             )
         self.run_directory.append_metrics({"step": step, **metrics})
         summary = self.options.summarize(metrics)
@@ -153,7 +154,8 @@ def run_training(
     Args:
       trainer: with a `global_step` variable that each step increases; a loop returns a flat
         dictionary of scalars.
-      checkpoint: everything that a resumed run needs, the global step included.
+      checkpoint: all variables of the run, the global step included. The position in the
+        data is not saved.
       run_directory: for checkpoints, metrics and summaries.
       options: cadence and texts.
 
@@ -188,6 +190,8 @@ def run_training(
                 progress.log(f"resumed from {manager.latest_checkpoint}, step {progress.step}")
             try:
                 controller.train(options.total_steps, checkpoint_at_completion=True)
+                if received:  # After the last loop, when no action looks any more.
+                    raise StoppedBySignal(received[0])
             except StoppedBySignal:
                 path = manager.save(checkpoint_number=trainer.global_step, check_interval=False)
                 progress.log(f"saved {path}; the same command resumes from it")

@@ -15,6 +15,8 @@ import json
 import os
 from typing import Any, Optional
 
+import tensorflow as tf
+
 from tunas_tf.common.errors import InputError
 from tunas_tf.common.files import write_json
 
@@ -74,7 +76,8 @@ class RunDirectory:
           path: of the directory.
           command: that trains in it.
           settings: what decides the result, JSON values; equal whenever the run is resumed.
-          information: more to be noted in config.json: derived settings, versions.
+          information: more to be noted in config.json. Of it, "derived" (what follows from the
+            settings and the data) must be equal too.
           search_space: the space as JSON values, for a search.
 
         Raises:
@@ -83,7 +86,7 @@ class RunDirectory:
         self.path = path
         self.resumes = os.path.exists(os.path.join(path, _CONFIG))
         if self.resumes:
-            self._check_same(command, settings, search_space)
+            self._check_same(command, settings, information, search_space)
             return
         try:
             os.makedirs(path, exist_ok=True)
@@ -103,7 +106,7 @@ class RunDirectory:
                 "--checkpoint_dir that you may write to."
             ) from None
 
-    def _check_same(self, command, settings, search_space) -> None:
+    def _check_same(self, command, settings, information, search_space) -> None:
         config = load_config(self.path, command)
         if config.get("search_space") != search_space:
             raise InputError(
@@ -111,10 +114,11 @@ class RunDirectory:
                 f"({config['search_space']['name']}, as it was then); give another "
                 "--checkpoint_dir."
             )
+        old = {**config["settings"], **config.get("derived", {})}
         # Through JSON, which knows no tuples.
-        settings = json.loads(json.dumps(settings))
-        for name in sorted({*settings, *config["settings"]}):
-            before, now = config["settings"].get(name), settings.get(name)
+        new = json.loads(json.dumps({**settings, **information.get("derived", {})}))
+        for name in sorted({*old, *new}):
+            before, now = old.get(name), new.get(name)
             if before != now:
                 raise InputError(
                     f"{self.path} was started with {name}={before}, now it is {now}; give the "
@@ -128,6 +132,11 @@ class RunDirectory:
 
     def file(self, name: str) -> str:
         return os.path.join(self.path, name)
+
+    def checkpoint_step(self) -> int:
+        """The step of the newest checkpoint, 0 if there is none."""
+        checkpoint = tf.train.latest_checkpoint(self.path)
+        return int(checkpoint.rpartition("-")[2]) if checkpoint else 0
 
     def append_metrics(self, metrics: dict[str, float]) -> None:
         with open(self.file(_METRICS), "a", encoding="utf-8") as file:

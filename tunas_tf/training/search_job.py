@@ -150,6 +150,8 @@ def run_search(
     """
     strategy = tf.distribute.get_strategy()
     batch_size = controller_config.train_batch_size
+    # A resumed run goes on with data in another order, rather than with the first batches again.
+    data_seed = settings.seed + 2 * run_directory.checkpoint_step()
     optimizer = make_optimizer(
         supernet.trainable_variables,
         settings.model_learning_rate,
@@ -165,13 +167,13 @@ def run_search(
         controller,
         optimizer,
         strategy.experimental_distribute_dataset(
-            dataset.training_batches("search_train", batch_size, settings.seed)
+            dataset.training_batches("search_train", batch_size, data_seed)
         ),
         strategy.experimental_distribute_dataset(
             dataset.training_batches(
                 "search_validation",
                 round(batch_size * settings.rl_batch_size_multiplier),
-                settings.seed + 1,
+                data_seed + 1,
                 augment=False,
             )
         ),

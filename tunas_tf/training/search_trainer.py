@@ -136,9 +136,13 @@ class SearchTrainer(orbit.StandardTrainer):
         """TensorBoard scalars of every option: by its path, and by its place among its tag."""
         logits = tf.convert_to_tensor(self.controller.state.logits).numpy()
         seen = collections.Counter()
-        for choice, row in zip(traversal.choices_of(self.supernet.space), logits):
-            number = seen[choice.tag]
-            seen[choice.tag] += 1
-            for option in range(choice.num_options):
-                for name in (f"rlpathlogits/{choice.path}", f"rltaglogits/{choice.tag}_{number}"):
-                    tf.summary.scalar(f"{name}/{option}", row[option], step=self.global_step)
+        with tf.summary.record_if(True):  # By Orbit's interval the last ones would be left out.
+            for choice, row in zip(traversal.choices_of(self.supernet.space), logits):
+                names = (
+                    f"rlpathlogits/{choice.path}",
+                    f"rltaglogits/{choice.tag}_{seen[choice.tag]}",
+                )
+                seen[choice.tag] += 1
+                for option in range(choice.num_options):
+                    for name in names:
+                        tf.summary.scalar(f"{name}/{option}", row[option], step=self.global_step)
