@@ -101,8 +101,8 @@ def main() -> None:
         raise InputError(f"{space.name} has no choices: there is nothing to search.")
     if round(FLAGS.train_batch_size * FLAGS.rl_batch_size_multiplier) < 1:
         raise InputError(
-            f"--rl_batch_size_multiplier={FLAGS.rl_batch_size_multiplier:g} leaves no image for the "
-            "reward; give more."
+            f"--rl_batch_size_multiplier={FLAGS.rl_batch_size_multiplier:g} leaves no image for "
+            "the reward; give more."
         )
 
     # TensorFlow takes seconds to import: only now, when the flags above are known to be right.

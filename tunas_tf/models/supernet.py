@@ -75,7 +75,9 @@ class Supernet(tf_keras.Model):
             if module is None:
                 endpoints.append(outputs)
                 continue
-            own_masks = masks[slot.positions[0] : slot.positions[-1] + 1] if slot.positions else masks
+            # A layer's choices are neighbours; one without choices gets no rows.
+            first = slot.positions[0] if slot.positions else 0
+            own_masks = masks[first : first + len(slot.positions)]
             input_width = modules.width_of(slot.inputs, masks)
             output_width = modules.width_of(slot.outputs, masks)
             outputs, loss = self.shared_calls(

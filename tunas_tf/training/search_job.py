@@ -19,7 +19,14 @@ from tunas_tf.training.optimization import make_optimizer
 from tunas_tf.training.run_directory import RunDirectory
 from tunas_tf.training.search_trainer import SearchTrainer
 
-__all__ = ["SearchSettings", "TargetWatch", "derived_target", "disk_megabytes", "make_supernet", "run_search"]
+__all__ = [
+    "SearchSettings",
+    "TargetWatch",
+    "derived_target",
+    "disk_megabytes",
+    "make_supernet",
+    "run_search",
+]
 
 # A distance to the target that has not shrunk by this factor over this part of the steps
 # after the delay is worth a warning.
