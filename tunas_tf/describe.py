@@ -2,6 +2,7 @@
 
   python -m tunas_tf.describe --ssd=proxylessnas_search
   python -m tunas_tf.describe --ssd=proxylessnas_search --indices=0:1:0:...
+  python -m tunas_tf.describe --ssd=mobilenet_v3_large
   python -m tunas_tf.describe --architecture=DIR/architecture.json --format=json
 
 An architecture file is described from itself alone; the size of its space is added if
@@ -12,7 +13,7 @@ from typing import Any, Optional
 
 from absl import flags
 
-from tunas_tf import search_space
+from tunas_tf import cost_model, search_space
 from tunas_tf.command_line import app, network_flags
 from tunas_tf.common.errors import InputError
 from tunas_tf.search_space import arithmetic, spec, table
@@ -41,11 +42,30 @@ def space_summary(space: spec.SearchSpace) -> dict[str, Any]:
 
 
 def known_space(architecture: Architecture) -> Optional[spec.SearchSpace]:
-    """The space of a network as it is today, None if it no longer has such a network."""
+    """The space that a network says it is from, None if it no longer holds such a network."""
     try:
         space = search_space.get(architecture.ssd)
         search_space.validate_indices(space, architecture.indices)
         return space
+    except InputError:
+        return None
+
+
+def places(architecture: Architecture) -> dict[str, str]:
+    """Space -> indices of the network there, for all other spaces that hold it."""
+    found = {}
+    for name in search_space.names():
+        if name != architecture.ssd:
+            indices = search_space.locate(search_space.get(name), architecture)
+            if indices is not None:
+                found[name] = search_space.format_indices(indices)
+    return found
+
+
+def published_latency_ms(architecture: Architecture) -> Optional[float]:
+    """Its cost under the published model, None if that does not know such a network."""
+    try:
+        return cost_model.architecture_cost("pixel1", architecture)[0]
     except InputError:
         return None
 
@@ -75,24 +95,33 @@ def describe_architecture() -> None:
     space = known_space(architecture)
     count = arithmetic.count(architecture, image_size, num_classes)
     indices = search_space.format_indices(architecture.indices)
+    elsewhere = places(architecture)
+    latency_ms = published_latency_ms(architecture)
+    endpoints = table.endpoint_shapes(architecture, image_size)
     value = {
         **(space_summary(space) if space else {"ssd": architecture.ssd}),
         "indices": indices,
+        "also_in": elsewhere,
         "params": count.params,
         "madds": count.madds,
+        "pixel1_ms": latency_ms,
+        "endpoints": endpoints,
         "layers": table.layer_rows(architecture, image_size, num_classes),
     }
-    text = "\n".join(
-        [
-            f"search space:   {architecture.ssd}",
-            f"indices:        {indices}",
-            f"parameters:     {count.params:,} (trainable)",
-            f"multiply-adds:  {count.madds:,} at {image_size} x {image_size}",
-            "",
-            table.network_table(architecture, image_size, num_classes),
-        ]
-    )
-    network_flags.print_result(value, text)
+    lines = {
+        "search space": architecture.ssd,
+        "indices": indices or "none: there is no choice",
+        **{f"in {name}": place for name, place in elsewhere.items()},
+        "parameters": f"{count.params:,} (trainable)",
+        "multiply-adds": f"{count.madds:,} at {image_size} x {image_size}",
+    }
+    if latency_ms is not None:
+        lines["pixel1"] = f"{latency_ms:.6f} ms (published model, 224 x 224)"
+    if endpoints:
+        lines["endpoints"] = ", ".join(" x ".join(map(str, shape)) for shape in endpoints)
+    text = "\n".join(f"{name + ':':15} {line}" for name, line in lines.items())
+    network = table.network_table(architecture, image_size, num_classes)
+    network_flags.print_result(value, f"{text}\n\n{network}")
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tunas_tf import models, search_space
-from tunas_tf.models import modules
+from tunas_tf.models import basic_modules
 from tunas_tf.models.supernet import copy_weights
 from tunas_tf.search_space import arithmetic, traversal
 from tunas_tf.search_space.slots import layer_slots
@@ -127,7 +127,7 @@ def test_warmup_averages_the_options(mixed):
     slots = list(layer_slots(supernet.space))
     index = next(i for i, slot in enumerate(slots) if slot.path == "blocks/2/layers/1")
     module, slot = supernet.tower[index], slots[index]
-    width = modules.Width(2, tf.constant(40))
+    width = basic_modules.Width(2, tf.constant(40))
     x = np.random.default_rng(2).normal(size=(2, 8, 8, 40)).astype(np.float32)
 
     def run(rows):

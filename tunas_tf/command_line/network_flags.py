@@ -41,7 +41,12 @@ _DEFINITIONS = {
     "ssd": (
         flags.DEFINE_string,
         None,
-        f"Search space: {', '.join(search_space.names())}, or package.module:function of your own.",
+        f"Search space or network: {', '.join(search_space.names())}, or one of --space_module.",
+    ),
+    "space_module": (
+        flags.DEFINE_string,
+        None,
+        "Python module that registers search spaces of your own.",
     ),
     "filters_multiplier": (
         flags.DEFINE_float,
@@ -51,7 +56,8 @@ _DEFINITIONS = {
     "indices": (
         flags.DEFINE_string,
         None,
-        "A network of --ssd: one index for each choice, separated by colons.",
+        "A network of --ssd: one index for each choice, separated by colons. Not needed where "
+        "there is no choice.",
     ),
     "architecture": (
         flags.DEFINE_string,
@@ -67,37 +73,58 @@ _DEFINITIONS = {
 
 
 def define(*names: str) -> None:
-    """Defines shared flags by name; one that another command has defined is left as it is."""
-    for name in names:
+    """Defines shared flags by name; one that another command has defined is left as it is.
+
+    With "ssd" comes "space_module".
+    """
+    for name in (*names, "space_module") if "ssd" in names else names:
         if name not in FLAGS:
             function, default, help_text = _DEFINITIONS[name]
             function(name, default, help=help_text)
 
 
+def _import_space_module() -> None:
+    if FLAGS.space_module is not None:
+        search_space.import_module(FLAGS.space_module)
+
+
 def space() -> spec.SearchSpace:
     """The search space of --ssd and --filters_multiplier."""
+    _import_space_module()
     if FLAGS.ssd is None:
         raise InputError(
-            f"--ssd is missing; give the search space, e.g. --ssd={search_space.names()[0]}."
+            "--ssd is missing; give the search space, e.g. --ssd=proxylessnas_search."
         )
     return search_space.get(FLAGS.ssd, FLAGS.filters_multiplier)
 
 
 def names_architecture() -> bool:
-    """Whether the flags name one network, by --indices or by --architecture."""
-    return FLAGS.indices is not None or FLAGS.architecture is not None
+    """Whether the flags name one network: by file, by indices, or by a space without choices."""
+    if FLAGS.indices is not None or FLAGS.architecture is not None:
+        return True
+    return FLAGS.ssd is not None and not search_space.choices_of(space())
 
 
 def architecture() -> architecture_lib.Architecture:
-    """The network of --architecture, or of --indices with --ssd and --filters_multiplier."""
-    if (FLAGS.indices is None) == (FLAGS.architecture is None):
-        given = "neither" if FLAGS.indices is None else "both"
+    """The network of --architecture, or of --ssd with --indices and --filters_multiplier."""
+    if FLAGS.indices is not None and FLAGS.architecture is not None:
         raise InputError(
-            f"{given} of --indices and --architecture given; name the network by one of them."
+            "both of --indices and --architecture given; name the network by one of them."
         )
-    if FLAGS.indices is not None:
-        return search_space.resolve(space(), search_space.parse_indices(FLAGS.indices))
+    if FLAGS.architecture is None:
+        if FLAGS.ssd is None:
+            raise InputError(
+                "no network is named; give --architecture, or --ssd and --indices."
+            )
+        named = space()
+        if FLAGS.indices is None and search_space.choices_of(named):
+            raise InputError(
+                f"neither of --indices and --architecture given, and {named.name} has choices; "
+                "name the network by one of them."
+            )
+        return search_space.resolve(named, search_space.parse_indices(FLAGS.indices or ""))
 
+    _import_space_module()
     require_effect(
         False, ["filters_multiplier"], "an architecture file holds its own filter counts"
     )

@@ -16,7 +16,7 @@ def _largest_filters(space: spec.SearchSpace, choices) -> dict[int, int]:
 
     def filters(option, slot):
         if isinstance(option, spec.Expansion):
-            return option.filters(slot.inputs.largest, space.filter_base)
+            return option.filters(slot.inputs.largest, slot.outputs.largest, space.filter_base)
         return option
 
     return {

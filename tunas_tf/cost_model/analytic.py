@@ -24,12 +24,9 @@ def analytic(
 
     def entry_cost(slot, own, layer, input_option, output_option):
         input_filters = slot.inputs.options[input_option]
-        count = arithmetic.layer_count(
-            resolve_layer(layer, input_filters, space.filter_base),
-            input_filters,
-            slot.outputs.options[output_option],
-            slot.input_size,
-        )
+        filters = slot.outputs.options[output_option]
+        resolved = resolve_layer(layer, input_filters, filters, space.filter_base)
+        count = arithmetic.layer_count(resolved, input_filters, filters, slot.input_size)
         return getattr(count, quantity)
 
     compiled, bias = tables.compile_tables(space, entry_cost, image_size)

@@ -22,10 +22,12 @@ class _Layers:
     Attributes:
       name: prefix of the names.
       momentum: of the batch norm moving averages.
+      path_dropout_rate: how often training leaves out a residual branch.
     """
 
     name: str
     momentum: float
+    path_dropout_rate: float
 
     def conv(self, x, role, filters, kernel_size=1, strides=1, batch_norm=True):
         x = tf_keras.layers.Conv2D(
@@ -69,6 +71,14 @@ class _Layers:
             keepdims=True, name=f"{self.name}_{role}"
         )(x)
 
+    def drop_path(self, x):
+        """Zeroes whole examples at random in training, and scales the others up (keep-scaled)."""
+        if not self.path_dropout_rate:
+            return x
+        return tf_keras.layers.Dropout(
+            self.path_dropout_rate, noise_shape=(None, 1, 1, 1), name=f"{self.name}_drop_path"
+        )(x)
+
     def add(self, x, y):
         return tf_keras.layers.Add(name=f"{self.name}_add")([x, y])
 
@@ -78,39 +88,70 @@ class _Layers:
         )(x)
 
 
+def _residual(make: _Layers, layer: spec.Residual, x, filters):
+    if isinstance(layer.layer, spec.Zero):
+        return x
+    y = _apply(make, layer.layer, x, filters)
+    return make.add(x, make.drop_path(y))
+
+
+def _bottleneck(make: _Layers, layer: spec.Bottleneck, x, filters):
+    x = make.conv(x, "expand", layer.expansion)
+    x = make.activation(x, layer.activation, "expand_activation")
+    x = make.depthwise(x, layer.kernel_size, layer.strides)
+    x = make.activation(x, layer.activation, "depthwise_activation")
+    if layer.squeeze_and_excite:
+        x = make.squeeze_excite(x)
+    return make.conv(x, "project", filters)
+
+
+def _fused_bottleneck(make: _Layers, layer: spec.FusedBottleneck, x, filters):
+    x = make.conv(x, "expand", layer.expansion, layer.kernel_size, layer.strides)
+    x = make.activation(x, layer.activation, "expand_activation")
+    return make.conv(x, "project", filters)
+
+
+def _tucker_bottleneck(make: _Layers, layer: spec.TuckerBottleneck, x, filters):
+    x = make.conv(x, "compress", layer.input_compression)
+    x = make.activation(x, layer.activation, "compress_activation")
+    x = make.conv(x, "convolve", layer.output_compression, layer.kernel_size, layer.strides)
+    x = make.activation(x, layer.activation, "convolve_activation")
+    return make.conv(x, "project", filters)
+
+
+def _separable_conv(make: _Layers, layer: spec.SeparableConv, x, filters):
+    x = make.depthwise(x, layer.kernel_size, layer.strides)
+    x = make.activation(x, layer.activation, "depthwise_activation")
+    return make.conv(x, "project", filters)
+
+
+def _conv(make: _Layers, layer: spec.Conv, x, filters):
+    return make.conv(x, "conv", filters, layer.kernel_size, layer.strides, layer.batch_norm)
+
+
+_FUNCTIONS = {
+    spec.Activation: lambda make, layer, x, filters: make.activation(x, layer.kind),
+    spec.Bottleneck: _bottleneck,
+    spec.Conv: _conv,
+    spec.FusedBottleneck: _fused_bottleneck,
+    spec.GlobalPool: lambda make, layer, x, filters: make.pool(x),
+    spec.Residual: _residual,
+    spec.SeparableConv: _separable_conv,
+    spec.TuckerBottleneck: _tucker_bottleneck,
+    spec.Zero: lambda make, layer, x, filters: layers.Zero(filters, name=f"{make.name}_zero")(x),
+}
+
+
 def _apply(make: _Layers, layer, x, filters: int):
     """`layer` applied to the Keras tensor `x`."""
-    if isinstance(layer, spec.Residual):
-        if isinstance(layer.layer, spec.Zero):
-            return x
-        return make.add(x, _apply(make, layer.layer, x, filters))
-    if isinstance(layer, spec.Bottleneck):
-        x = make.conv(x, "expand", layer.expansion)
-        x = make.activation(x, layer.activation, "expand_activation")
-        x = make.depthwise(x, layer.kernel_size, layer.strides)
-        x = make.activation(x, layer.activation, "depthwise_activation")
-        if layer.squeeze_and_excite:
-            x = make.squeeze_excite(x)
-        return make.conv(x, "project", filters)
-    if isinstance(layer, spec.SeparableConv):
-        x = make.depthwise(x, layer.kernel_size, layer.strides)
-        x = make.activation(x, layer.activation, "depthwise_activation")
-        return make.conv(x, "project", filters)
-    if isinstance(layer, spec.Conv):
-        return make.conv(
-            x, "conv", filters, layer.kernel_size, layer.strides, layer.batch_norm
-        )
-    if isinstance(layer, spec.Activation):
-        return make.activation(x, layer.kind)
-    if isinstance(layer, spec.GlobalPool):
-        return make.pool(x)
-    if isinstance(layer, spec.Zero):
-        return layers.Zero(filters, name=f"{make.name}_zero")(x)
-    raise TypeError(f"{type(layer).__name__} is not a layer.")
+    return _FUNCTIONS[type(layer)](make, layer, x, filters)
 
 
 def build_backbone(
-    architecture: Architecture, images, batch_norm_momentum: float = 0.99
+    architecture: Architecture,
+    images,
+    batch_norm_momentum: float = 0.99,
+    path_dropout_rate: float = 0.0,
 ) -> tuple[tf.Tensor, list[tf.Tensor]]:
     """Applies the tower of `architecture` to a Keras tensor [batch, height, width, channels].
 
@@ -122,7 +163,8 @@ def build_backbone(
         if isinstance(placed.layer, spec.Endpoint):
             endpoints.append(x)
         else:
-            x = _apply(_Layers(placed.name, batch_norm_momentum), placed.layer, x, placed.filters)
+            make = _Layers(placed.name, batch_norm_momentum, path_dropout_rate)
+            x = _apply(make, placed.layer, x, placed.filters)
     return x, endpoints
 
 
@@ -132,6 +174,7 @@ def build_classifier(
     image_size: Optional[int] = None,
     dropout_rate: float = 0.0,
     batch_norm_momentum: float = 0.99,
+    path_dropout_rate: float = 0.0,
 ) -> tf_keras.Model:
     """The classification network: images [batch, size, size, 3] -> float32 logits.
 
@@ -141,9 +184,11 @@ def build_classifier(
       image_size: side of the images in pixels; None leaves it open.
       dropout_rate: of the features before the classifier.
       batch_norm_momentum: of the moving averages that evaluation normalises by.
+      path_dropout_rate: how often training leaves out the branch of a residual layer, per
+        example.
     """
     images = tf_keras.Input((image_size, image_size, 3), name="images")
-    x, _ = build_backbone(architecture, images, batch_norm_momentum)
+    x, _ = build_backbone(architecture, images, batch_norm_momentum, path_dropout_rate)
     if dropout_rate:
         x = tf_keras.layers.Dropout(dropout_rate, name="dropout")(x)
     x = tf_keras.layers.Conv2D(

@@ -7,7 +7,8 @@ import tensorflow as tf
 import tf_keras
 
 from tunas_tf import layers
-from tunas_tf.models import modules
+from tunas_tf.models.basic_modules import width_of
+from tunas_tf.models.modules import build_module
 from tunas_tf.models.shared_calls import SharedCalls
 from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space import spec
@@ -54,7 +55,7 @@ class Supernet(tf_keras.Model):
         self.tower = [
             None
             if isinstance(slot.layer, spec.Endpoint)
-            else modules.build_module(slot, space.filter_base)
+            else build_module(slot, space.filter_base)
             for slot in self.slots
         ]
         self.shared_calls = SharedCalls()
@@ -78,8 +79,8 @@ class Supernet(tf_keras.Model):
             # A layer's choices are neighbours; one without choices gets no rows.
             first = slot.positions[0] if slot.positions else 0
             own_masks = masks[first : first + len(slot.positions)]
-            input_width = modules.width_of(slot.inputs, masks)
-            output_width = modules.width_of(slot.outputs, masks)
+            input_width = width_of(slot.inputs, masks)
+            output_width = width_of(slot.outputs, masks)
             outputs, loss = self.shared_calls(
                 (slot.layer, slot.inputs.options, slot.outputs.options),
                 module,
@@ -89,7 +90,7 @@ class Supernet(tf_keras.Model):
                 output_width,
             )
             l2_loss += loss
-        active = modules.width_of(self.slots[-1].outputs, masks).filters
+        active = width_of(self.slots[-1].outputs, masks).filters
         logits = tf.reduce_mean(self.classifier(outputs, active), axis=[1, 2])
         l2_loss += self.classifier.l2_loss(active)
         return SupernetOutput(tf.cast(logits, tf.float32), tuple(endpoints), l2_loss)

@@ -1,9 +1,16 @@
 """Search spaces as data: the tree of choices, traversal, architectures. No TensorFlow."""
 
 # These register the named spaces.
-from tunas_tf.search_space import proxylessnas, quickstart
+from tunas_tf.search_space import (
+    mobiledet,
+    mobilenet_v3,
+    proxylessnas,
+    quickstart,
+    reference_networks,
+)
 from tunas_tf.search_space.architecture import Architecture, resolve
-from tunas_tf.search_space.registry import get, names, register
+from tunas_tf.search_space.location import locate
+from tunas_tf.search_space.registry import get, import_module, names, register
 from tunas_tf.search_space.traversal import (
     choices_of,
     format_indices,
@@ -18,12 +25,17 @@ __all__ = [
     "choices_of",
     "format_indices",
     "get",
+    "import_module",
+    "locate",
+    "mobiledet",
+    "mobilenet_v3",
     "names",
     "num_architectures",
     "num_distinct",
     "parse_indices",
     "proxylessnas",
     "quickstart",
+    "reference_networks",
     "register",
     "resolve",
     "validate_indices",

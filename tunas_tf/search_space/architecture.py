@@ -23,11 +23,13 @@ _NODE_TYPES = {
         spec.Conv,
         spec.Endpoint,
         spec.Expansion,
+        spec.FusedBottleneck,
         spec.GlobalPool,
         spec.OneOf,
         spec.Residual,
         spec.SearchSpace,
         spec.SeparableConv,
+        spec.TuckerBottleneck,
         spec.Zero,
     )
 }
@@ -93,17 +95,21 @@ def resolve(space: spec.SearchSpace, indices: Sequence[int]) -> Architecture:
     for block in pruned.blocks:
         layers = []
         for layer in block.layers:
-            layers.append(resolve_layer(layer, input_filters, space.filter_base))
+            layers.append(
+                resolve_layer(layer, input_filters, block.filters, space.filter_base)
+            )
             input_filters = block.filters
         blocks.append(spec.Block(tuple(layers), block.filters))
     return Architecture(space.name, indices, tuple(blocks))
 
 
-def resolve_layer(layer, input_filters: int, base: int):
+def resolve_layer(layer, input_filters: int, filters: int, base: int):
     """`layer` (without choices) with its expansion as a number of filters."""
 
     def to_filters(node):
-        return node.filters(input_filters, base) if isinstance(node, spec.Expansion) else node
+        if isinstance(node, spec.Expansion):
+            return node.filters(input_filters, filters, base)
+        return node
 
     return traversal.map_nodes(layer, to_filters)
 

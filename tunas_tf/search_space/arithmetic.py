@@ -103,6 +103,24 @@ def _(layer: spec.Bottleneck, input_filters, filters, input_size):
     return total + _conv(1, expanded, filters, size)
 
 
+@layer_count.register
+def _(layer: spec.FusedBottleneck, input_filters, filters, input_size):
+    size = output_size(layer, input_size)
+    expanded = layer.expansion
+    return _conv(layer.kernel_size, input_filters, expanded, size) + _conv(
+        1, expanded, filters, size
+    )
+
+
+@layer_count.register
+def _(layer: spec.TuckerBottleneck, input_filters, filters, input_size):
+    size = output_size(layer, input_size)
+    before, after = layer.input_compression, layer.output_compression
+    total = _conv(1, input_filters, before, input_size)
+    total += _conv(layer.kernel_size, before, after, size)
+    return total + _conv(1, after, filters, size)
+
+
 def classifier_count(input_filters: int, num_classes: int) -> Count:
     """Counts of the final 1x1 convolution with bias; without classes there is none."""
     return _conv(1, input_filters, num_classes, 1, batch_norm=False) if num_classes else Count()

@@ -1,25 +1,37 @@
 """Search spaces by name.
 
-A space is a function without arguments that returns a `SearchSpace`. Published ones
-carry the `register` decorator; a user's own is named as "package.module:function".
+A space is a function without arguments that returns a `SearchSpace`, with the `register`
+decorator; its name is the function's. Users register their own in a module of theirs, which
+`import_module` imports.
 """
 
 import dataclasses
+import difflib
 import importlib
 import math
+import os
+import sys
 from typing import Callable
 
 from tunas_tf.common.errors import InputError
 from tunas_tf.search_space import spec, traversal
 
-__all__ = ["get", "names", "register", "scale"]
+__all__ = ["get", "import_module", "names", "register", "scale"]
+
+# The fields that hold filter counts: of blocks, and within layers.
+_FILTER_FIELDS = ("filters", "expansion", "input_compression", "output_compression")
 
 _SPACES: dict[str, Callable[[], spec.SearchSpace]] = {}
 
 
 def register(function: Callable[[], spec.SearchSpace]):
     """Makes the space known by the name of the function that returns it."""
-    _SPACES[function.__name__] = function
+    name = function.__name__
+    known = _SPACES.get(name, function)
+    # A module that is imported again may register its own space again.
+    if known.__module__ not in (function.__module__, "__main__"):
+        raise InputError(f"there is a search space {name!r} already; call yours something else.")
+    _SPACES[name] = function
     return function
 
 
@@ -27,41 +39,54 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_SPACES))
 
 
+def import_module(name: str) -> None:
+    """Imports a user's module, which registers its spaces.
+
+    Args:
+      name: as in an import statement; the module may lie in the current directory.
+    """
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # `python -m` does so, a console script does not.
+    if name in sys.modules:
+        return
+    before = names()
+    try:
+        importlib.import_module(name)
+    except InputError:
+        raise
+    except Exception as error:  # pylint: disable=broad-except  # It is the user's code.
+        raise InputError(
+            f"the module {name!r} cannot be imported ({type(error).__name__}: {error}); give the "
+            "name of a module in the current directory or on PYTHONPATH, without .py."
+        ) from None
+    if names() == before:
+        raise InputError(
+            f"the module {name!r} registers no search space; put `@register` before the function "
+            "that returns one."
+        )
+
+
 def get(ssd: str, filters_multiplier: float = 1.0) -> spec.SearchSpace:
     """The space called `ssd`, with all filter counts scaled.
 
     Args:
-      ssd: a registered name, or "package.module:function" of a user's own space.
+      ssd: a registered name.
       filters_multiplier: factor of every filter count, before rounding to the space's base.
     """
-    if ssd in _SPACES:
-        space = _SPACES[ssd]()
-    elif ":" in ssd:
-        space = _import_space(ssd)
-    else:
+    if ssd not in _SPACES:
+        close = difflib.get_close_matches(ssd, names(), n=1)
+        hint = f"did you mean {close[0]}? There are" if close else "use one of"
         raise InputError(
-            f"there is no search space {ssd!r}; use one of {', '.join(names())}, "
-            "or package.module:function for your own."
+            f"there is no search space {ssd!r}; {hint} {', '.join(names())}, "
+            "and those that --space_module registers."
         )
-    return scale(space, filters_multiplier)
-
-
-def _import_space(ssd: str) -> spec.SearchSpace:
-    module_name, _, function_name = ssd.partition(":")
-    try:
-        function = getattr(importlib.import_module(module_name), function_name)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise InputError(
-            f"the search space {ssd!r} cannot be imported ({error}); give "
-            "package.module:function, with the package on PYTHONPATH."
-        ) from None
-    space = function() if callable(function) else function
+    space = _SPACES[ssd]()
     if not isinstance(space, spec.SearchSpace):
         raise InputError(
-            f"the search space {ssd!r} gives a {type(space).__name__}; name a function without "
-            "arguments that returns a SearchSpace."
+            f"the search space {ssd!r} is a {type(space).__name__}; the registered function must "
+            "return a SearchSpace."
         )
-    return dataclasses.replace(space, name=ssd)
+    return scale(dataclasses.replace(space, name=ssd), filters_multiplier)
 
 
 def scale(space: spec.SearchSpace, filters_multiplier: float) -> spec.SearchSpace:
@@ -81,10 +106,9 @@ def scale(space: spec.SearchSpace, filters_multiplier: float) -> spec.SearchSpac
         return value
 
     def scale_node(node):
-        if isinstance(node, spec.Block):
-            return dataclasses.replace(node, filters=scaled(node.filters))
-        if isinstance(node, spec.Bottleneck):
-            return dataclasses.replace(node, expansion=scaled(node.expansion))
-        return node
+        if not dataclasses.is_dataclass(node):
+            return node
+        names = [f.name for f in dataclasses.fields(node) if f.name in _FILTER_FIELDS]
+        return dataclasses.replace(node, **{name: scaled(getattr(node, name)) for name in names})
 
     return traversal.map_nodes(space, scale_node)

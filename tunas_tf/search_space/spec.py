@@ -19,12 +19,15 @@ __all__ = [
     "Conv",
     "Endpoint",
     "Expansion",
+    "FusedBottleneck",
     "GlobalPool",
     "OneOf",
     "Residual",
     "SearchSpace",
     "SeparableConv",
+    "TuckerBottleneck",
     "Zero",
+    "filters_choice",
     "make_divisible",
     "scale_filters",
 ]
@@ -67,14 +70,35 @@ class OneOf:
 Choosable = Union[int, bool, OneOf]
 
 
+# The factors of a block's filters in the spaces that search them (TuNAS).
+_FILTER_MULTIPLIERS = (0.5, 0.625, 0.75, 1.0, 1.25, 1.5, 2.0)
+
+
+def filters_choice(filters: int, base: int = 8) -> OneOf:
+    """The choice between half and twice `filters`: the distinct rounded counts, ascending."""
+    counts = {scale_filters(filters, factor, base) for factor in _FILTER_MULTIPLIERS}
+    return OneOf(tuple(sorted(counts)), FILTERS)
+
+
 @dataclasses.dataclass(frozen=True)
 class Expansion:
-    """An expanded filter count, as a multiple of a layer's input filters."""
+    """A hidden filter count, as a multiple of a layer's input (or output) filters.
+
+    Attributes:
+      ratio: the factor; the count is rounded to the base of the space.
+      of: "input" or "output".
+    """
 
     ratio: float
+    of: str = "input"
 
-    def filters(self, input_filters: int, base: int) -> int:
-        return scale_filters(input_filters, self.ratio, base)
+    def __post_init__(self):
+        if self.of not in ("input", "output"):
+            raise ValueError(f"Expansion is of {self.of!r}; use 'input' or 'output'.")
+
+    def filters(self, input_filters: int, filters: int, base: int) -> int:
+        of = input_filters if self.of == "input" else filters
+        return scale_filters(of, self.ratio, base)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +134,43 @@ class Bottleneck:
     kernel_size: Choosable
     expansion: Any
     squeeze_and_excite: Choosable = False
+    strides: int = 1
+    activation: str = "relu"
+
+
+@dataclasses.dataclass(frozen=True)
+class FusedBottleneck:
+    """Fused inverted bottleneck: k x k expand with the stride, activation, 1x1 project.
+
+    One full convolution in place of the expansion and the depthwise convolution of a
+    `Bottleneck`, which suits accelerators (MobileDets, section 3). Batch norm after both.
+    """
+
+    kernel_size: Choosable
+    expansion: Any
+    strides: int = 1
+    activation: str = "relu"
+
+
+@dataclasses.dataclass(frozen=True)
+class TuckerBottleneck:
+    """A k x k convolution between two 1x1 convolutions that compress its input and output.
+
+    1x1 to the hidden input filters, activation; k x k with the stride to the hidden output
+    filters, activation; 1x1 to the block's filters (MobileDets, section 3). Batch norm
+    after all three.
+
+    Attributes:
+      kernel_size: of the convolution in the middle.
+      input_compression: its input filters, as an integer or an `Expansion`.
+      output_compression: its output filters; usually an `Expansion` of the output.
+      strides: of the convolution in the middle.
+      activation: after the first and the second convolution.
+    """
+
+    kernel_size: Choosable
+    input_compression: Any
+    output_compression: Any
     strides: int = 1
     activation: str = "relu"
 
@@ -154,6 +215,8 @@ class Block:
 @dataclasses.dataclass(frozen=True)
 class SearchSpace:
     """A named tower of blocks, ended by a classifier that is no part of the tree.
+
+    A space without choices is a single network.
 
     Attributes:
       name: the `ssd` it is known by.

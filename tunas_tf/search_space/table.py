@@ -7,7 +7,7 @@ from typing import Any, Iterable, Sequence
 from tunas_tf.search_space import arithmetic, spec, traversal
 from tunas_tf.search_space.architecture import Architecture
 
-__all__ = ["align", "layer_rows", "network_table", "space_table"]
+__all__ = ["align", "endpoint_shapes", "layer_rows", "network_table", "space_table"]
 
 
 def align(rows: Iterable[Sequence[str]]) -> str:
@@ -16,7 +16,7 @@ def align(rows: Iterable[Sequence[str]]) -> str:
     columns = list(zip(*rows))
     widths = [max(map(len, column)) for column in columns]
     numeric = [
-        all(cell.replace(",", "").isdecimal() for cell in column[1:] if cell)
+        all(cell.replace(",", "").replace(" ", "").isdecimal() for cell in column[1:] if cell)
         for column in columns
     ]
     lines = (
@@ -89,6 +89,21 @@ def layer_rows(
     return rows
 
 
+def endpoint_shapes(architecture: Architecture, image_size: int) -> list[tuple[int, int, int]]:
+    """(height, width, filters) of the feature maps for detection, in the order of the tower."""
+    return [
+        (row["input_size"], row["input_size"], row["input_filters"])
+        for row in layer_rows(architecture, image_size)
+        if row["op"] == "endpoint"
+    ]
+
+
+def _hidden_filters(row) -> str:
+    """"96", or "8, 12" with two hidden widths; empty where a layer has none."""
+    names = ("expanded_filters", "input_compression", "output_compression")
+    return ", ".join(str(row[name]) for name in names if name in row)
+
+
 def network_table(
     architecture: Architecture, image_size: int = 224, num_classes: int = 1001
 ) -> str:
@@ -102,7 +117,7 @@ def network_table(
             op + (" + input" if row.get("residual") and computes else ""),
             row.get("kernel_size", ""),
             row.get("strides", ""),
-            row.get("expanded_filters", ""),
+            _hidden_filters(row),
             "yes" if row.get("squeeze_and_excite") else "",
             row.get("activation") or row.get("kind", ""),
             f"{row['input_size']} x {row['input_size']} x {row['input_filters']}",
@@ -112,7 +127,7 @@ def network_table(
         ]
 
     header = (
-        "block", "layer", "kernel", "stride", "expanded", "SE", "activation", "input", "output",
+        "block", "layer", "kernel", "stride", "hidden", "SE", "activation", "input", "output",
         "madds", "params",
     )  # fmt: skip
     rows = layer_rows(architecture, image_size, num_classes)
@@ -120,37 +135,48 @@ def network_table(
     return align([header, *map(cells, rows), ["total", *[""] * 8, *totals]])
 
 
-def _options_text(node) -> str:
-    """A sub-tree with its choices on one line: "bottleneck(kernel_size={3, 5, 7}, ...)"."""
+def _is_long(node) -> bool:
+    """Whether the options are too many for one line: more than a few whole layers."""
+    return len(node.choices) > 4 and any(map(dataclasses.is_dataclass, node.choices[:1]))
+
+
+def _options_text(node, legend: dict[spec.OneOf, str]) -> str:
+    """A sub-tree with its choices on one line: "bottleneck(kernel_size={3, 5, 7}, ...)".
+
+    Long choices are put into `legend` (choice -> letter) and stand for themselves by the
+    letter alone.
+    """
     if isinstance(node, spec.OneOf):
-        options = ", ".join(_options_text(option) for option in node.choices)
+        if _is_long(node):
+            letter = legend.setdefault(node, chr(ord("A") + len(legend)))
+            return f"one of {letter}"
+        options = ", ".join(_options_text(option, legend) for option in node.choices)
         return options if len(node.choices) == 1 else "{" + options + "}"
     if isinstance(node, spec.Expansion):
         return f"{node.ratio:g}x"
     if not dataclasses.is_dataclass(node):
         return str(node)
-    arguments = [
-        _options_text(value) if f.name in ("layer", "kind") else f"{f.name}={_options_text(value)}"
-        for f in dataclasses.fields(node)
-        if (value := getattr(node, f.name)) != f.default or f.name == "activation"
-    ]
+    arguments = []
+    for field in dataclasses.fields(node):
+        value = getattr(node, field.name)
+        if value != field.default or field.name == "activation":
+            text = _options_text(value, legend)
+            arguments.append(text if field.name in ("layer", "kind") else f"{field.name}={text}")
     return _operation(node) + (f"({', '.join(arguments)})" if arguments else "")
 
 
 def space_table(space: spec.SearchSpace) -> str:
     """The space as text: equal neighbours in a block on one line, with what may be chosen."""
+    legend: dict[spec.OneOf, str] = {}
     rows = [("block", "filters", "layers", "choices", "options of each layer")]
     for index, block in enumerate(space.blocks):
-        filters = _options_text(block.filters)
+        filters = _options_text(block.filters, legend)
         for layer, group in itertools.groupby(block.layers):
             num_choices = len(traversal.choices_of(layer))
-            rows.append(
-                (
-                    index,
-                    filters,
-                    len(list(group)),
-                    num_choices or "",
-                    _options_text(layer),
-                )
-            )
-    return align(rows)
+            text = _options_text(layer, legend)
+            rows.append((index, filters, len(list(group)), num_choices or "", text))
+    lines = [align(rows)]
+    for choice, letter in list(legend.items()):
+        lines.append(f"\n{letter}:")
+        lines += [f"  {i:2}  {_options_text(o, legend)}" for i, o in enumerate(choice.choices)]
+    return "\n".join(lines)
