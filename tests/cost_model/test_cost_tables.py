@@ -48,8 +48,9 @@ def test_space_without_choices():
     space = spec.SearchSpace("fixed", (spec.Block((spec.Conv(3, strides=2),), 8),))
     model = cost_model.get("madds", space, image_size=10, num_classes=4)
     assert model.tables == ()
-    assert model.cost(()) == 27 * 8 * 25 + 8 * 4
-    assert model.expected_cost([]) == 27 * 8 * 25 + 8 * 4
+    # Without a pool the classifier works on all 5 x 5 pixels.
+    assert model.cost(()) == 27 * 8 * 25 + 8 * 4 * 25
+    assert model.expected_cost([]) == 27 * 8 * 25 + 8 * 4 * 25
 
 
 def _product_probabilities(probabilities, all_indices):

@@ -3,7 +3,7 @@
 import pytest
 
 from tunas_tf import search_space
-from tunas_tf.search_space import arithmetic, spec
+from tunas_tf.search_space import arithmetic, operations, spec
 
 # Every layer: 16 input filters, 24 output filters, input side 15 (so stride 2 gives 8).
 _CASES = {
@@ -58,11 +58,11 @@ def test_layer_count_refuses_choices():
 
 
 def test_output_size():
-    assert arithmetic.output_size(spec.Conv(3, strides=2), 7) == 4
-    assert arithmetic.output_size(spec.Residual(spec.Bottleneck(3, 8)), 7) == 7
-    assert arithmetic.output_size(spec.GlobalPool(), 7) == 1
+    assert operations.output_size(spec.Conv(3, strides=2), 7) == 4
+    assert operations.output_size(spec.Residual(spec.Bottleneck(3, 8)), 7) == 7
+    assert operations.output_size(spec.GlobalPool(), 7) == 1
     choice = spec.OneOf((spec.SeparableConv(3, strides=2),), spec.OPERATION)
-    assert arithmetic.output_size(choice, 8) == 4
+    assert operations.output_size(choice, 8) == 4
 
 
 def test_classifier_count():

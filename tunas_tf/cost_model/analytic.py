@@ -3,7 +3,7 @@
 import numpy as np
 
 from tunas_tf.cost_model import tables
-from tunas_tf.search_space import arithmetic, spec
+from tunas_tf.search_space import arithmetic, operations, spec
 from tunas_tf.search_space.architecture import resolve_layer
 from tunas_tf.search_space.slots import layer_slots
 
@@ -31,13 +31,11 @@ def analytic(
 
     compiled, bias = tables.compile_tables(space, entry_cost, image_size)
     *_, last = layer_slots(space, image_size)
-    classifier = np.array(
-        [
-            getattr(arithmetic.classifier_count(filters, num_classes), quantity)
-            for filters in last.outputs.options
-        ],
-        dtype=np.float64,
-    )
+    size = operations.output_size(last.layer, last.input_size)
+    counts = [
+        arithmetic.classifier_count(filters, num_classes, size) for filters in last.outputs.options
+    ]
+    classifier = np.array([getattr(count, quantity) for count in counts], dtype=np.float64)
     if len(classifier) == 1:
         bias += float(classifier[0])
     else:

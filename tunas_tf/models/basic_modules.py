@@ -18,7 +18,7 @@ import tensorflow as tf
 import tf_keras
 
 from tunas_tf import layers
-from tunas_tf.search_space import arithmetic
+from tunas_tf.search_space import operations
 from tunas_tf.search_space.slots import FilterCounts
 
 __all__ = [
@@ -125,7 +125,7 @@ class SqueezeExcite(tf_keras.layers.Layer):
 
     def __init__(self, counts: Sequence[int]):
         super().__init__(name="squeeze_excite")
-        self.squeezed_counts = [arithmetic.squeeze_excite_filters(count) for count in counts]
+        self.squeezed_counts = [operations.squeeze_excite_filters(count) for count in counts]
         self.gate = layers.MaskedSqueezeExcite(max(self.squeezed_counts), name="gate")
         self.gate.build((None, None, None, max(counts)))
 
@@ -135,7 +135,7 @@ class SqueezeExcite(tf_keras.layers.Layer):
         return self.gate(inputs, *widths), self.gate.l2_loss(*widths)
 
     def weights_at(self, indices, input_filters, filters) -> Weights:
-        squeezed = arithmetic.squeeze_excite_filters(filters)
+        squeezed = operations.squeeze_excite_filters(filters)
         squeeze, expand = self.gate.squeeze, self.gate.expand
         return {
             "squeeze": [

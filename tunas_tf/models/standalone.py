@@ -7,7 +7,7 @@ import tensorflow as tf
 import tf_keras
 
 from tunas_tf import layers
-from tunas_tf.search_space import arithmetic, spec
+from tunas_tf.search_space import operations, spec
 from tunas_tf.search_space.architecture import Architecture
 
 __all__ = ["build_backbone", "build_classifier", "kernels"]
@@ -58,7 +58,7 @@ class _Layers:
 
     def squeeze_excite(self, x):
         expanded = x.shape[-1]
-        squeezed = arithmetic.squeeze_excite_filters(expanded)
+        squeezed = operations.squeeze_excite_filters(expanded)
         gate = self.pool(x, "squeeze_excite_pool")
         gate = self.conv(gate, "squeeze", squeezed, batch_norm=False)
         gate = self.activation(gate, "relu", "squeeze_activation")

@@ -8,7 +8,7 @@ walk these slots.
 import dataclasses
 from typing import Any, Iterator, Optional
 
-from tunas_tf.search_space import arithmetic, spec, traversal
+from tunas_tf.search_space import operations, spec, traversal
 
 __all__ = ["FilterCounts", "LayerSlot", "layer_slots"]
 
@@ -78,6 +78,6 @@ def layer_slots(
             )
             position += num_own
             inputs = outputs
-            size = arithmetic.output_size(layer, size)
+            size = operations.output_size(layer, size)
         if outputs.position is not None:
             position += 1

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 from typing import Any, Iterable, Sequence
 
-from tunas_tf.search_space import arithmetic, spec, traversal
+from tunas_tf.search_space import arithmetic, operations, spec, traversal
 from tunas_tf.search_space.architecture import Architecture
 
 __all__ = ["align", "endpoint_shapes", "layer_rows", "network_table", "space_table"]
@@ -54,7 +54,7 @@ def layer_rows(
         if "expansion" in fields:
             fields["expanded_filters"] = fields.pop("expansion")
         count = arithmetic.layer_count(layer, placed.input_filters, placed.filters, size)
-        output_size = arithmetic.output_size(layer, size)
+        output_size = operations.output_size(layer, size)
         rows.append(
             {
                 "block": placed.block,
@@ -72,7 +72,7 @@ def layer_rows(
         )
         size = output_size
     if num_classes:
-        count = arithmetic.classifier_count(architecture.output_filters, num_classes)
+        count = arithmetic.classifier_count(architecture.output_filters, num_classes, size)
         rows.append(
             {
                 "block": None,
