@@ -14,3 +14,11 @@ def digits_dir(tmp_path_factory) -> str:
         patch.setattr(digits, "NUM_EXAMPLES", {"train": 1000, "test": 200})
         digits.prepare(directory)
     return directory
+
+
+@pytest.fixture(scope="session")
+def imagenet_dir(tmp_path_factory) -> str:
+    """A dataset_dir with a small `imagenet2012`: 240 training and 60 validation images."""
+    import miniature_imagenet
+
+    return miniature_imagenet.build(tmp_path_factory.mktemp("imagenet"))

@@ -68,6 +68,7 @@ def _window() -> tuple[cost_model_lib.CostModel, float, float]:
             "cost model, or --ssd and --min_cost and --max_cost."
         )
     provenance = like["provenance"]
+    network_flags.import_space_module()
     space = search_space.get(like["ssd"], provenance["filters_multiplier"])
     cost_model = cost_model_lib.get(
         like["cost_model"], space, provenance["image_size"], provenance["num_classes"]

@@ -27,6 +27,7 @@ def _examples(batches, number=None):
 
 def test_attributes_and_sizes(dataset):
     assert (dataset.name, dataset.num_classes, dataset.image_size) == ("digits", 10, 64)
+    assert dataset.class_names == tuple("0123456789") and dataset.reward_fraction == 0.1
     sizes = {
         split: dataset.num_examples(split)
         for split in ("train", "search_train", "search_validation", "test")

@@ -62,10 +62,10 @@ def test_every_class_is_about_equally_frequent(digits_dir):
 
 def test_prepare_says_one_line_and_only_when_it_works(few_examples, tmp_path, capsys):
     digits.prepare(str(tmp_path))
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and f"making the dataset digits in {tmp_path}" in lines[0]
     digits.prepare(str(tmp_path))
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr() == ("", "")
 
 
 def test_interrupted_preparation_starts_again(few_examples, tmp_path, monkeypatch):

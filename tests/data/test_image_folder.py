@@ -88,6 +88,8 @@ def test_files_that_are_not_images_are_passed_over(flat):
 def test_batches(divided):
     dataset = data.load("image_folder", str(divided), image_size=8, reward_fraction=0.25)
     assert (dataset.num_classes, dataset.flip) == (2, True)
+    assert dataset.class_names == ("cat", "dog")
+    assert (dataset.origin("search_validation"), dataset.origin("test")) == ("train[:3]", "val")
     images, labels = next(iter(dataset.training_batches("search_train", 9, seed=0)))
     assert images.shape == (9, 8, 8, 3)
     assert set(labels.numpy()) == {0, 1}

@@ -6,7 +6,7 @@ import tensorflow_datasets as tfds
 
 from tunas_tf import data
 from tunas_tf.common.errors import InputError
-from tunas_tf.data.tfds_source import quiet_tfds
+from tunas_tf.data.tfds_files import quiet_tfds
 
 
 def _write(directory, name, splits, features=None, shape=(28, 28, 1)):

@@ -3,48 +3,24 @@
 import dataclasses
 import math
 import os
-from typing import Optional, Protocol
+from typing import Optional
 
 import tensorflow as tf
 
 from tunas_tf.common.errors import InputError
 from tunas_tf.data import digits, preprocessing
+from tunas_tf.data.conventions import conventions_of
 from tunas_tf.data.image_folder import FolderSource
+from tunas_tf.data.image_source import ImageSource
 from tunas_tf.data.tfds_source import TfdsSource
 
 __all__ = ["ClassificationDataset", "load"]
-
-# Datasets of writing, which a mirror would make unreadable.
-_WRITING = (
-    "binary_alpha_digits",
-    "cmaterdb",
-    "digits",
-    "emnist",
-    "kmnist",
-    "mnist",
-    "mnist_corrupted",
-    "omniglot",
-    "svhn_cropped",
-)
 
 # Images up to this side (or up to the network's input) are shifted rather than cropped.
 _SMALL_SIDE = 64
 
 # Decoded images are kept in memory if they are not more bytes than this.
 _CACHE_BYTES = 2**30
-
-
-class ImageSource(Protocol):
-    """Where encoded images come from. Splits are "train" and "test", in a fixed order."""
-
-    num_classes: int
-    image_shape: Optional[tuple[int, int]]  # Of all images, or None if they differ.
-
-    def num_examples(self, split: str) -> int: ...
-
-    def examples(
-        self, split: str, start: int, stop: int, shuffle_seed: Optional[int] = None
-    ) -> tf.data.Dataset: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +39,11 @@ class ClassificationDataset:
     Attributes:
       name: of the dataset, as given to `load`.
       dataset_dir: the directory that it was read from.
-      num_classes: labels are 0 to num_classes - 1.
+      num_classes: labels are 0 to num_classes - 1. With a background class (`conventions`)
+        class 0 has no images.
+      class_names: of all classes, in the order of the labels.
       image_size: side of the network's input in pixels.
+      reward_fraction: share of the training set that is "search_validation".
       num_reward_examples: size of "search_validation".
       flip: whether training mirrors images; false for datasets of writing.
       source: the encoded images.
@@ -73,13 +52,15 @@ class ClassificationDataset:
     name: str
     dataset_dir: str
     num_classes: int
+    class_names: tuple[str, ...]
     image_size: int
+    reward_fraction: float
     num_reward_examples: int
     flip: bool
     source: ImageSource
 
-    def _range(self, split: str) -> tuple[str, int, int]:
-        """The split of the source that `split` is taken from, and its range there."""
+    def source_range(self, split: str) -> tuple[str, int, int]:
+        """(split, start, stop): the examples of the source that `split` consists of."""
         if split == "test":
             return "test", 0, self.source.num_examples("test")
         total = self.source.num_examples("train")
@@ -93,8 +74,16 @@ class ClassificationDataset:
         return ("train", *ranges[split])
 
     def num_examples(self, split: str) -> int:
-        _, start, stop = self._range(split)
+        _, start, stop = self.source_range(split)
         return stop - start
+
+    def origin(self, split: str) -> str:
+        """What the split is of the source, in TFDS's notation: "train[:50046]", "validation"."""
+        source_split, start, stop = self.source_range(split)
+        name = self.source.origin(source_split)
+        if stop - start == self.source.num_examples(source_split):
+            return name
+        return f"{name}[:{stop}]" if start == 0 else f"{name}[{start}:]"
 
     @property
     def _small(self) -> bool:
@@ -108,9 +97,9 @@ class ClassificationDataset:
         shape = self.source.image_shape
         num_examples = self.num_examples(split)
         if shape is None or num_examples * math.prod(shape) * 3 > _CACHE_BYTES:
-            return self.source.examples(*self._range(split), shuffle_seed=seed).repeat()
+            return self.source.examples(*self.source_range(split), shuffle_seed=seed).repeat()
         # Decoding a small image takes longer than all that follows: do it once.
-        decoded = self.source.examples(*self._range(split)).map(
+        decoded = self.source.examples(*self.source_range(split)).map(
             lambda encoded, label: (
                 tf.ensure_shape(preprocessing.decode(encoded), [*shape, 3]),
                 label,
@@ -174,17 +163,12 @@ class ClassificationDataset:
             )
 
         return (
-            self.source.examples(*self._range(split))
+            self.source.examples(*self.source_range(split))
             .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
             .batch(batch_size)
             .map(fill)
             .prefetch(tf.data.AUTOTUNE)
         )
-
-
-def _base_name(name: str) -> str:
-    """"emnist/letters:3.0.0" -> "emnist"."""
-    return name.partition(":")[0].partition("/")[0]
 
 
 def _default_dataset_dir(name: str) -> str:
@@ -195,7 +179,10 @@ def _default_dataset_dir(name: str) -> str:
 
 
 def load(
-    name: str, dataset_dir: Optional[str], image_size: int, reward_fraction: float = 0.1
+    name: str,
+    dataset_dir: Optional[str],
+    image_size: int,
+    reward_fraction: Optional[float] = None,
 ) -> ClassificationDataset:
     """Opens a dataset. `digits` is made if it is not there; nothing is ever downloaded.
 
@@ -205,7 +192,8 @@ def load(
       dataset_dir: TFDS's data directory, or the image folder. Empty or None: the default
         one ($TFDS_DATA_DIR, ~/.cache/tunas_tf for digits, ~/tensorflow_datasets for others).
       image_size: side of the network's input in pixels.
-      reward_fraction: share of the training set whose accuracy is the search's reward.
+      reward_fraction: share of the training set, its first examples, whose accuracy is the
+        search's reward. None: the dataset's own (`conventions`).
     """
     if image_size < 1:
         raise InputError(f"image_size is {image_size}; it must be 1 or more.")
@@ -219,6 +207,9 @@ def load(
             digits.prepare(dataset_dir)
         source = TfdsSource(name, dataset_dir)
     num_train = source.num_examples("train")
+    conventions = conventions_of(name)
+    if reward_fraction is None:
+        reward_fraction = conventions.reward_fraction
     num_reward = round(reward_fraction * num_train)
     if not 0 < num_reward < num_train:
         raise InputError(
@@ -229,8 +220,10 @@ def load(
         name=name,
         dataset_dir=dataset_dir,
         num_classes=source.num_classes,
+        class_names=source.class_names,
         image_size=image_size,
+        reward_fraction=reward_fraction,
         num_reward_examples=num_reward,
-        flip=_base_name(name) not in _WRITING,
+        flip=conventions.flip,
         source=source,
     )

@@ -8,13 +8,14 @@ on top of fragments of other digits.
 
 import functools
 import os
+import sys
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from tunas_tf.common.errors import InputError
 from tunas_tf.data import rendering
-from tunas_tf.data.tfds_source import quiet_tfds
+from tunas_tf.data.tfds_files import quiet_tfds
 
 __all__ = ["Digits", "IMAGE_SIZE", "NUM_EXAMPLES", "example", "prepare", "scans_of"]
 
@@ -95,7 +96,12 @@ def prepare(dataset_dir: str) -> None:
     with quiet_tfds():
         if _is_prepared(dataset_dir):
             return
-    print(f"making the dataset digits in {dataset_dir}, once, in about half a minute", flush=True)
+    # Not where the results of a command go: those may be JSON.
+    print(
+        f"making the dataset digits in {dataset_dir}, once, in about half a minute",
+        file=sys.stderr,
+        flush=True,
+    )
     config = tfds.download.DownloadConfig(try_download_gcs=False)
     with quiet_tfds():
         try:

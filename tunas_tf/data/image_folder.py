@@ -7,6 +7,7 @@ from typing import Optional
 import tensorflow as tf
 
 from tunas_tf.common.errors import InputError
+from tunas_tf.data.image_source import Part
 
 __all__ = ["FolderSource"]
 
@@ -27,12 +28,13 @@ class FolderSource:
     Images are .jpg, .jpeg, .png or .bmp, in any depth below their class. Classes are
     numbered in the order of their names.
 
-    Attributes:
-      num_classes: number of class directories.
-      image_shape: None, for the images may differ in size.
+    An `ImageSource` whose class names are those of the class directories; images may differ
+    in size.
     """
 
     image_shape = None
+    splits = ("train", "test")
+    remedy = "replace or remove the file"
 
     def __init__(self, directory: str):
         directory = os.path.expanduser(directory)
@@ -43,24 +45,34 @@ class FolderSource:
             )
         train_directory = os.path.join(directory, "train")
         if os.path.isdir(train_directory):
-            train = _images_by_class(train_directory)
-            test = _images_by_class(_find_test_directory(directory))
+            test_directory = _find_test_directory(directory)
+            train, test = _images_by_class(train_directory), _images_by_class(test_directory)
             _check_same_classes(directory, train, test)
+            self._test_name = os.path.basename(test_directory)
         else:
             train, test = _divide(_images_by_class(directory))
+            self._test_name = "test"
+        self.class_names = tuple(sorted(train))
         self.num_classes = len(train)
         self._examples = {"train": _shuffled_examples(train), "test": _shuffled_examples(test)}
+
+    def origin(self, split: str) -> str:
+        return split if split == "train" else self._test_name
 
     def num_examples(self, split: str) -> int:
         return len(self._examples[split])
 
+    def parts(self, split: str) -> list[Part]:
+        # Classes are mixed: any stretch shows all of them, and files can be opened anywhere.
+        paths = [path for path, _ in self._examples[split]]
+        return [Part(0, len(paths), len(paths), sum(map(os.path.getsize, paths)))]
+
+    def file_of(self, split: str, index: int) -> str:
+        return self._examples[split][index][0]
+
     def examples(
         self, split: str, start: int, stop: int, shuffle_seed: Optional[int] = None
     ) -> tf.data.Dataset:
-        """Examples `start` to `stop` of "train" or "test": (encoded image, label int32).
-
-        With a seed their order is random, another one in each repetition.
-        """
         paths, labels = zip(*self._examples[split][start:stop])
         dataset = tf.data.Dataset.from_tensor_slices((list(paths), tf.constant(labels, tf.int32)))
         if shuffle_seed is not None:

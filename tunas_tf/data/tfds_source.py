@@ -1,43 +1,30 @@
 """Labelled images of a tensorflow-datasets dataset that is prepared on disk."""
 
-import contextlib
+import bisect
 import functools
-import io
-from typing import Iterator, Optional
+import itertools
+from typing import Optional
 
-from absl import logging
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from tensorflow_datasets.core import read_only_builder
 
 from tunas_tf.common.errors import InputError
+from tunas_tf.data import tfds_files
+from tunas_tf.data.conventions import BACKGROUND, conventions_of
+from tunas_tf.data.image_source import Part
+from tunas_tf.data.tfds_files import quiet_tfds
 
-__all__ = ["TfdsSource", "quiet_tfds"]
+__all__ = ["TfdsSource"]
 
 # Encoded images held for shuffling: about 450 MB of ImageNet's JPEGs.
 _SHUFFLE_BUFFER = 4096
 
 
-@contextlib.contextmanager
-def quiet_tfds() -> Iterator[None]:
-    """Silences TFDS, which reports each step by absl, by `print` and by progress bars."""
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)
-    tfds.disable_progress_bar()
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        tfds.enable_progress_bar()
-        logging.set_verbosity(verbosity)
-
-
 class TfdsSource:
     """The images of a dataset found in `dataset_dir`; nothing is ever downloaded.
 
-    Attributes:
-      num_classes: number of labels.
-      image_shape: (height, width) if all images have the same, else None.
+    An `ImageSource`. A background class, where that is the convention, comes first: the
+    dataset's own labels are shifted by one, except for -1, TFDS's mark of an unknown label.
     """
 
     def __init__(self, name: str, dataset_dir: str):
@@ -47,61 +34,80 @@ class TfdsSource:
           name: as TFDS writes it: "cifar10", "emnist/letters", "my_dataset:1.0.0".
           dataset_dir: TFDS's data directory, which holds a directory of that name.
         """
-        self._name = name
-        self._builder = _open(name, dataset_dir)
+        self._name, self._dataset_dir = name, dataset_dir
+        self._conventions = conventions_of(name)
+        self._builder = tfds_files.open_builder(name, dataset_dir)
         self._image_key, self._label_key = _image_and_label(name, self._builder.info)
         features = self._builder.info.features
-        self.num_classes: int = features[self._label_key].num_classes
+        background = (BACKGROUND,) if self._conventions.background_class else ()
+        self.class_names: tuple[str, ...] = (*background, *features[self._label_key].names)
+        self.num_classes = len(self.class_names)
         height, width, _ = features[self._image_key].shape
         self.image_shape = None if height is None or width is None else (height, width)
-        self._check_split("train")
+        self._check("train")
 
-    def _check_split(self, split: str) -> None:
-        """Raises InputError if the split or one of its files is missing."""
-        directory, splits = self._builder.data_path, self._builder.info.splits
-        if split not in splits or not splits[split].num_examples:
-            raise InputError(
-                f"the dataset {self._name} in {directory} has no {split!r} split, only "
-                f"{', '.join(splits) or 'none'}; prepare it again or choose another dataset."
-            )
-        missing = set(splits[split].filenames) - {path.name for path in directory.iterdir()}
-        if missing:
-            raise InputError(
-                f"the dataset {self._name} in {directory} lacks {len(missing)} of the files of "
-                f"its {split!r} split, {min(missing)} first; delete the directory and prepare "
-                "it again."
-            )
+    @property
+    def splits(self) -> tuple[str, ...]:
+        tested = self._conventions.test_split or self._test_split in self._builder.info.splits
+        return ("train", "test") if tested else ("train",)
+
+    @property
+    def remedy(self) -> str:
+        return (
+            f"delete {self._builder.data_path} and "
+            f"{tfds_files.preparation(self._name, self._dataset_dir)}"
+        )
+
+    def _check(self, split: str) -> None:
+        tfds_files.check_split(self._name, self._dataset_dir, self._builder, split)
 
     @functools.cached_property
     def _test_split(self) -> str:
         """"test", or "validation" where there is no test split or one without labels."""
+        if self._conventions.test_split:
+            return self._conventions.test_split
         splits = self._builder.info.splits
         if "test" in splits and "validation" in splits:
-            # ImageNet's test images, for example, all have label -1.
+            self._check("test")
             _, label = next(iter(self._read("test", 0, 1)))
             return "test" if label >= 0 else "validation"
         return "validation" if "validation" in splits else "test"
 
-    def _resolve(self, split: str) -> str:
-        """The dataset's own name of "train" or "test"."""
-        if split == "train":
-            return split
-        self._check_split(self._test_split)
+    @functools.cached_property
+    def _checked_test_split(self) -> str:
+        self._check(self._test_split)
         return self._test_split
 
+    def origin(self, split: str) -> str:
+        return split if split == "train" else self._checked_test_split
+
+    def _info(self, split: str) -> tfds.core.SplitInfo:
+        return self._builder.info.splits[self.origin(split)]
+
     def num_examples(self, split: str) -> int:
-        return self._builder.info.splits[self._resolve(split)].num_examples
+        return self._info(split).num_examples
+
+    def parts(self, split: str) -> list[Part]:
+        info = self._info(split)
+        stops = list(itertools.accumulate(info.shard_lengths))
+        return [
+            Part(stop - length, stop, 1, path.stat().length)
+            for path, length, stop in zip(info.filepaths, info.shard_lengths, stops)
+            if length
+        ]
+
+    def file_of(self, split: str, index: int) -> str:
+        info = self._info(split)
+        stops = list(itertools.accumulate(info.shard_lengths))
+        return str(info.filepaths[bisect.bisect_right(stops, index)])
 
     def examples(
         self, split: str, start: int, stop: int, shuffle_seed: Optional[int] = None
     ) -> tf.data.Dataset:
-        """Examples `start` to `stop` of "train" or "test": (encoded image, label int32).
-
-        With a seed their order is random, another one in each repetition.
-        """
-        return self._read(self._resolve(split), start, stop, shuffle_seed)
+        return self._read(self.origin(split), start, stop, shuffle_seed)
 
     def _read(self, split: str, start: int, stop: int, shuffle_seed=None) -> tf.data.Dataset:
+        """The same for one of the dataset's own splits."""
         shuffle = shuffle_seed is not None
         with quiet_tfds():
             dataset = self._builder.as_dataset(
@@ -115,31 +121,15 @@ class TfdsSource:
                     decoders={self._image_key: tfds.decode.SkipDecoding()},
                 ),
             )
-        dataset = dataset.map(
-            lambda example: (
-                example[self._image_key],
-                tf.cast(example[self._label_key], tf.int32),
-            )
-        )
+
+        def image_and_label(example):
+            label = tf.cast(example[self._label_key], tf.int32)
+            if self._conventions.background_class:
+                label = tf.where(label >= 0, label + 1, label)
+            return example[self._image_key], label
+
+        dataset = dataset.map(image_and_label)
         return dataset.shuffle(_SHUFFLE_BUFFER, seed=shuffle_seed) if shuffle else dataset
-
-
-def _open(name: str, dataset_dir: str) -> tfds.core.DatasetBuilder:
-    """The builder of the files in `dataset_dir`, made without the code that wrote them."""
-    try:
-        with quiet_tfds():
-            return read_only_builder.builder_from_files(name, data_dir=dataset_dir)
-    except tfds.core.DatasetNotFoundError:
-        raise InputError(
-            f"the dataset {name!r} is not prepared in {dataset_dir}; prepare it there with "
-            f"`tfds build {name} --data_dir={dataset_dir}`, or give the directory that has it "
-            "as --dataset_dir."
-        ) from None
-    except ValueError:
-        raise InputError(
-            f"{name!r} is not a name of a dataset; give digits, image_folder, or a name of "
-            'tensorflow-datasets like "cifar10", "emnist/letters" or "my_dataset:1.0.0".'
-        ) from None
 
 
 def _image_and_label(name: str, info: tfds.core.DatasetInfo) -> tuple[str, str]:

@@ -1,0 +1,235 @@
+"""Looks at a dataset as training will: is it complete, can its images be decoded, how fast?"""
+
+import collections
+import dataclasses
+import math
+import re
+import time
+from typing import Iterator, Optional
+
+import tensorflow as tf
+import tqdm
+
+from tunas_tf.common.errors import InputError
+from tunas_tf.data import preprocessing
+from tunas_tf.data.classification import ClassificationDataset
+from tunas_tf.data.image_source import Part
+
+__all__ = ["BrokenImage", "ImagesRead", "Inspection", "SplitFiles", "inspect"]
+
+_SPLITS = ("train", "search_train", "search_validation", "test")
+
+# The first bytes of the formats that can be decoded.
+_FORMATS = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"BM": "BMP", b"GIF8": "GIF"}
+
+# A sample is from so many files, if they have enough: opening one takes as long as some images.
+_SAMPLED_PARTS = 32
+
+# The speed of training is measured for so long, after a start in which buffers fill.
+_START_SECONDS = 0.5
+_MEASURED_SECONDS = 2.0
+_MEASURED_BATCH = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitFiles:
+    """A split and its files.
+
+    Attributes:
+      name: of the split.
+      origin: what it is of the dataset, in TFDS's notation: "train[:50046]".
+      num_examples: its size.
+      num_files: files that hold any of it.
+      num_bytes: of these; of a file that other splits share, the share of its examples.
+    """
+
+    name: str
+    origin: str
+    num_examples: int
+    num_files: int
+    num_bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class BrokenImage:
+    """An image that cannot be decoded: example `index` of `split`, in the file `file`."""
+
+    split: str
+    index: int
+    file: str
+    problem: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ImagesRead:
+    """What was seen in the examples of "train" or "test" that were read.
+
+    Attributes:
+      split: "train" or "test".
+      num_read, num_examples: so many examples were read, of so many.
+      labels: label -> number of images.
+      heights, widths: of the images in pixels, in ascending order.
+      formats: "JPEG", "PNG", "BMP", "GIF" or "other" -> number of images.
+      broken: the images that cannot be decoded; they are counted as read and nowhere else.
+    """
+
+    split: str
+    num_read: int
+    num_examples: int
+    labels: dict[int, int]
+    heights: list[int]
+    widths: list[int]
+    formats: dict[str, int]
+    broken: list[BrokenImage]
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspection:
+    """What was found.
+
+    Attributes:
+      dataset: that was looked at.
+      splits: all that it has.
+      images: what was read of "train" and, if there is one, of "test".
+      images_per_second: that training reads, decodes, augments and resizes on this machine;
+        None if there are broken images.
+    """
+
+    dataset: ClassificationDataset
+    splits: list[SplitFiles]
+    images: list[ImagesRead]
+    images_per_second: Optional[float]
+
+
+def _split_files(dataset: ClassificationDataset, name: str) -> SplitFiles:
+    source_split, start, stop = dataset.source_range(name)
+    num_files = num_bytes = 0.0
+    for part in dataset.source.parts(source_split):
+        shared = min(part.stop, stop) - max(part.start, start)
+        if shared > 0:
+            share = shared / (part.stop - part.start)
+            num_files += max(1, share * part.num_files)
+            num_bytes += share * part.num_bytes
+    return SplitFiles(
+        name, dataset.origin(name), stop - start, round(num_files), round(num_bytes)
+    )
+
+
+def _stretches(parts: list[Part], num_examples: int) -> Iterator[tuple[int, int]]:
+    """(start, stop) of the examples to read: the first ones of parts that are evenly spread.
+
+    Args:
+      parts: of the split.
+      num_examples: how many; 0 for all.
+    """
+    if not 0 < num_examples < parts[-1].stop:
+        yield from ((part.start, part.stop) for part in parts)
+        return
+    needed = math.ceil(num_examples * len(parts) / parts[-1].stop)
+    number = min(len(parts), num_examples, max(needed, _SAMPLED_PARTS))
+    for i in range(number):
+        part = parts[i * len(parts) // number]
+        wanted = (i + 1) * num_examples // number - i * num_examples // number
+        yield part.start, min(part.stop, part.start + wanted)
+
+
+def _look(encoded: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """(first bytes, [height, width, label]) of an image, after decoding all of it."""
+    height, width, _ = tf.unstack(tf.shape(preprocessing.decode(encoded)))
+    return tf.strings.substr(encoded, 0, 4), tf.stack([height, width, label])
+
+
+def _format(first_bytes: bytes) -> str:
+    names = [name for start, name in _FORMATS.items() if first_bytes.startswith(start)]
+    return names[0] if names else "other"
+
+
+def _reason(error: Exception) -> str:
+    """What TensorFlow says, without the place in its graph."""
+    if isinstance(error, StopIteration):
+        return "the file ends before it"
+    text = error.message.partition("\n")[0].partition(" [Op:")[0]
+    return re.sub(r"^(\{\{.*?\}\} )?(Error in .*? Iterator::\S+: )?", "", text).strip(" .")
+
+
+def _read(dataset: ClassificationDataset, split: str, num_examples: int) -> ImagesRead:
+    source = dataset.source
+    stretches = list(_stretches(source.parts(split), num_examples))
+    num_read = sum(stop - start for start, stop in stretches)
+    labels, formats = collections.Counter(), collections.Counter()
+    heights, widths, broken = [], [], []
+    # A bar only on a terminal, and only if it takes long.
+    progress = tqdm.tqdm(total=num_read, desc=split, unit="img", delay=2, leave=False, disable=None)
+    with progress:
+        for start, stop in stretches:
+            examples = source.examples(split, start, stop)
+            iterator = iter(examples.map(_look, num_parallel_calls=tf.data.AUTOTUNE))
+            for index in range(start, stop):
+                progress.update()
+                try:
+                    first_bytes, numbers = next(iterator)
+                except tf.errors.InvalidArgumentError as error:
+                    # This image alone: the iterator goes on with the next.
+                    file = source.file_of(split, index)
+                    broken.append(BrokenImage(split, index, file, _reason(error)))
+                except (tf.errors.OpError, StopIteration) as error:
+                    raise InputError(
+                        f"the file {source.file_of(split, index)} is damaged, example {index} of "
+                        f"{split} cannot be read ({_reason(error)}); {source.remedy}."
+                    ) from None
+                else:
+                    height, width, label = numbers.numpy().tolist()
+                    heights.append(height)
+                    widths.append(width)
+                    labels[label] += 1
+                    formats[_format(first_bytes.numpy())] += 1
+    return ImagesRead(
+        split=split,
+        num_read=num_read,
+        num_examples=source.num_examples(split),
+        labels=dict(sorted(labels.items())),
+        heights=sorted(heights),
+        widths=sorted(widths),
+        formats=dict(formats.most_common()),
+        broken=broken,
+    )
+
+
+def _images_per_second(dataset: ClassificationDataset) -> float:
+    """The speed of training's own pipeline, without a network behind it."""
+    batch_size = min(_MEASURED_BATCH, dataset.num_examples("train"))
+    batches = iter(dataset.training_batches("train", batch_size, seed=0))
+
+    def count(seconds: float) -> float:
+        number, start = 0, time.monotonic()
+        while time.monotonic() < start + seconds:
+            next(batches)
+            number += batch_size
+        return number / (time.monotonic() - start)
+
+    try:
+        next(batches)  # Fills the shuffle buffer, or the cache.
+        count(_START_SECONDS)
+        return count(_MEASURED_SECONDS)
+    except tf.errors.OpError as error:
+        raise InputError(
+            f"an example of {dataset.name} that was not among those read is broken "
+            f"({_reason(error)}); --num_examples=0 reads all and names it."
+        ) from None
+
+
+def inspect(dataset: ClassificationDataset, num_examples: int) -> Inspection:
+    """Reads a part of a dataset, or all of it.
+
+    Args:
+      dataset: as `data.load` opens it.
+      num_examples: to read of the training set, and of the test set; 0 for all.
+
+    Raises:
+      InputError: if a file is missing or damaged. Images that cannot be decoded are results.
+    """
+    names = [name for name in _SPLITS if name != "test" or "test" in dataset.source.splits]
+    splits = [_split_files(dataset, name) for name in names]
+    images = [_read(dataset, split, num_examples) for split in dataset.source.splits]
+    decoded = not any(read.broken for read in images)
+    return Inspection(dataset, splits, images, _images_per_second(dataset) if decoded else None)

@@ -1,0 +1,184 @@
+"""The files of a tensorflow-datasets dataset: opened, checked, and how they are made."""
+
+from concurrent import futures
+import contextlib
+import io
+import json
+import os
+import shlex
+import struct
+import textwrap
+from typing import Iterator, Optional
+
+from absl import logging
+from etils import epath
+from google.protobuf import json_format
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core import naming, read_only_builder
+
+from tunas_tf.common.errors import InputError
+from tunas_tf.data.conventions import base_name
+
+__all__ = ["check_split", "open_builder", "preparation", "quiet_tfds"]
+
+# What every prepared version of a dataset has beside its images.
+_DESCRIPTIONS = ("dataset_info.json", "features.json")
+
+# TFRecord: length (8 bytes) and its checksum (4) before each record, a checksum (4) behind it.
+_RECORD_HEADER = 12
+_RECORD_FRAME = 16
+
+
+@contextlib.contextmanager
+def quiet_tfds() -> Iterator[None]:
+    """Silences TFDS, which reports each step by absl, by `print` and by progress bars."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    tfds.disable_progress_bar()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        tfds.enable_progress_bar()
+        logging.set_verbosity(verbosity)
+
+
+def _manual_instructions(name: str) -> Optional[str]:
+    """TFDS's words on the archives that it cannot download itself; None if it needs none."""
+    try:
+        text = tfds.builder_cls(base_name(name)).MANUAL_DOWNLOAD_INSTRUCTIONS
+    except tfds.core.DatasetNotFoundError:
+        return None  # A dataset of the user's own.
+    if not text:
+        return None
+    # Some go on for pages; what is needed comes first.
+    return textwrap.shorten(textwrap.dedent(text).strip().partition("\n\n")[0], 300)
+
+
+def preparation(name: str, dataset_dir: str) -> str:
+    """How to make the dataset in `dataset_dir`: an imperative with the command."""
+    # TFDS's default, so that both commands find the archives there.
+    manual_dir = os.path.join(dataset_dir, "downloads", "manual")
+    instructions = _manual_instructions(name)
+    manual_flag = f" --manual_dir={shlex.quote(manual_dir)}" if instructions else ""
+    text = (
+        f"prepare it with `tfds build {name} --data_dir={shlex.quote(dataset_dir)}{manual_flag}` "
+        '(needs apache-beam; without it: `python -c "import tensorflow_datasets as tfds; '
+        f"tfds.builder('{name}', data_dir='{dataset_dir}').download_and_prepare()\"`)"
+    )
+    if instructions:
+        text += (
+            f" after putting into {manual_dir} what tensorflow-datasets asks for: "
+            f'"{instructions.rstrip(".")}"'
+        )
+    return text
+
+
+def _description_problem(directory: str) -> Optional[str]:
+    """What is wrong with the descriptions of a version of a dataset below `directory`."""
+    for parent, _, files in os.walk(directory):
+        if not any(file in _DESCRIPTIONS or ".tfrecord" in file for file in files):
+            continue
+        for description in _DESCRIPTIONS:
+            path = os.path.join(parent, description)
+            try:
+                with open(path, encoding="utf-8") as file:
+                    json.load(file)
+            except FileNotFoundError:
+                return f"{parent} has no {description}; delete that directory"
+            except (OSError, ValueError):
+                return f"{path} cannot be read; delete its directory"
+    return None
+
+
+def open_builder(name: str, dataset_dir: str) -> tfds.core.DatasetBuilder:
+    """The builder of the files in `dataset_dir`, made without the code that wrote them."""
+    try:
+        naming.parse_builder_name_kwargs(name)
+    except ValueError:
+        raise InputError(
+            f"{name!r} is not a name of a dataset; give digits, image_folder, or a name of "
+            'tensorflow-datasets like "cifar10", "emnist/letters" or "my_dataset:1.0.0".'
+        ) from None
+    try:
+        with quiet_tfds():
+            return read_only_builder.builder_from_files(name, data_dir=dataset_dir)
+    except (OSError, ValueError, json_format.ParseError) as error:
+        problem = _description_problem(os.path.join(dataset_dir, base_name(name)))
+        command = preparation(name, dataset_dir)
+        if problem:
+            message = f"the dataset {name!r} is incomplete: {problem} and {command}."
+        elif isinstance(error, tfds.core.DatasetNotFoundError):
+            message = (
+                f"the dataset {name!r} is not prepared in {dataset_dir}; {command}, or give the "
+                "directory that has it as --dataset_dir."
+            )
+        else:
+            message = (
+                f"the dataset {name!r} in {dataset_dir} cannot be opened ({error}); delete it "
+                f"and {command}."
+            )
+        raise InputError(message) from None
+
+
+def _size(path: epath.Path) -> Optional[int]:
+    """Bytes of a file, None if there is none."""
+    try:
+        return path.stat().length
+    except OSError:
+        return None
+
+
+def _count_records(path: epath.Path) -> int:
+    """Number of TFRecords before the end of the file, or before the one that it cuts off."""
+    size, position, number = path.stat().length, 0, 0
+    with path.open("rb") as file:
+        while position + _RECORD_HEADER <= size:
+            file.seek(position)
+            (length,) = struct.unpack("<Q", file.read(8))
+            position += length + _RECORD_FRAME
+            number += position <= size
+    return number
+
+
+def _file_problem(builder: tfds.core.DatasetBuilder, split: str) -> Optional[str]:
+    """What is wrong with the files of a split, as far as their names and sizes tell."""
+    info = builder.info.splits[split]
+    # Asking for a size takes long where files are far away.
+    with futures.ThreadPoolExecutor() as pool:
+        sizes = dict(zip(info.filepaths, pool.map(_size, info.filepaths)))
+    lengths = dict(zip(info.filepaths, info.shard_lengths))
+    missing = [path.name for path, size in sizes.items() if size is None]
+    if missing:
+        return f"lacks {len(missing)} of the files of its {split!r} split, {missing[0]} first"
+    empty = [path.name for path, size in sizes.items() if size == 0 and lengths[path]]
+    if empty:
+        return f"has {len(empty)} empty files in its {split!r} split, {empty[0]} first"
+    if builder.info.file_format != tfds.core.FileFormat.TFRECORD or not info.num_bytes:
+        return None
+    # TFDS notes the bytes of all examples, some of its writers those of the files instead.
+    total, noted = sum(sizes.values()), int(info.num_bytes)
+    if total >= noted + _RECORD_FRAME * info.num_examples or total == noted:
+        return None
+    for path, length in lengths.items():
+        number = _count_records(path)
+        if number != length:
+            return (
+                f"has a damaged file in its {split!r} split: {path.name} holds {number} whole "
+                f"examples of {length}"
+            )
+    return None
+
+
+def check_split(name: str, dataset_dir: str, builder: tfds.core.DatasetBuilder, split: str) -> None:
+    """Raises InputError if a split, or a part of its files, is missing."""
+    splits = builder.info.splits
+    if split not in splits or not splits[split].num_examples:
+        problem = f"has no {split!r} split, only {', '.join(splits) or 'none'}"
+    else:
+        problem = _file_problem(builder, split)
+    if problem:
+        raise InputError(
+            f"the dataset {name} in {builder.data_path} {problem}; to have it, delete that "
+            f"directory and {preparation(name, dataset_dir)}."
+        )
