@@ -2,6 +2,10 @@
 
   python -m tunas_tf.estimate_cost --ssd=proxylessnas_search --indices=0:1:0:...
   python -m tunas_tf.estimate_cost --architecture=DIR/architecture.json --cost_model=madds
+  python -m tunas_tf.estimate_cost --ssd=proxylessnas_mobile --cost_model=FILE
+
+Published and measured figures, built in or in a file, price every network that is a point of
+their search space, by whatever name it is given.
 """
 
 from absl import flags

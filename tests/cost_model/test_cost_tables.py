@@ -81,52 +81,14 @@ def test_cost_range_is_exact(seed, quantity):
     assert stages.cost_range(model) == pytest.approx((costs.min(), costs.max()), rel=1e-12)
 
 
-def test_tables_across_distant_layers_are_refused():
+# Positions of proxylessnas_enlarged_search: 0 and 2 the filters of blocks 0 and 1, 1 a kernel
+# of block 1, 3 to 5 and 6 to 8 the first layers of block 2, 15 its filters.
+@pytest.mark.parametrize("positions", [(0, 72), (3, 6), (6, 2), (6, 15, 2), (0, 15), (3, 0)])
+def test_tables_across_distant_layers_are_refused(positions):
     space = example_spaces.enlarged_space()
-    far_apart = tables.Table((0, 72), np.zeros((5, 7)))
-    model = tables.CostModel("odd", "ms", space, (far_apart,), 0.0)
-    with pytest.raises(InputError, match="must be sums over layers"):
-        stages.cost_range(model)
-
-
-def test_unknown_cost_model():
-    space = example_spaces.mixed_space()
-    for call in (
-        lambda: cost_model.get("energy", space),
-        lambda: cost_model.ignored_inputs("energy"),
-    ):
-        with pytest.raises(InputError, match="no cost model 'energy'; use one of pixel1, madds"):
-            call()
-
-
-@pytest.mark.parametrize("name", cost_model.NAMES)
-def test_ignored_inputs_make_no_difference(name):
-    space = search_space.get("proxylessnas_search")
-    baseline = cost_model.get(name, space).reference_cost()
-    changed = {
-        "image_size": cost_model.get(name, space, image_size=96).reference_cost(),
-        "num_classes": cost_model.get(name, space, num_classes=10).reference_cost(),
-    }
-    unchanged = {argument for argument, cost in changed.items() if cost == baseline}
-    assert unchanged == set(cost_model.ignored_inputs(name))
-
-
-@pytest.mark.parametrize("name", ["madds", "params"])
-def test_architecture_cost_needs_no_space(name):
-    space = example_spaces.mixed_space()  # Not registered: nobody can look it up.
-    for indices in example_spaces.all_indices(space)[::97]:
-        network = search_space.resolve(space, indices)
-        expected = float(cost_model.get(name, space, 32, 5).cost(indices))
-        assert cost_model.architecture_cost(name, network, 32, 5) == (expected, name)
-
-
-def test_architecture_cost_of_the_published_model():
-    space = search_space.get("proxylessnas_search")
-    network = search_space.resolve(space, space.reference_indices)
-    cost, unit = cost_model.architecture_cost("pixel1", network)
-    assert (cost, unit) == (cost_model.get("pixel1", space).reference_cost(), "ms")
-    scaled = search_space.resolve(
-        search_space.get("proxylessnas_search", 2.0), space.reference_indices
-    )
-    with pytest.raises(InputError, match="this network is none of them"):
-        cost_model.architecture_cost("pixel1", scaled)
+    choices = traversal.choices_of(space)
+    values = np.zeros([choices[position].num_options for position in positions])
+    model = tables.CostModel("odd", "ms", space, (tables.Table(positions, values),), 0.0)
+    for check in (stages.cost_range, stages.check_tables):
+        with pytest.raises(InputError, match="must be sums over layers"):
+            check(model)

@@ -1,9 +1,8 @@
 """The published latency model against its check case and its formula, written densely."""
 
-import dataclasses
-
 import example_spaces
 import numpy as np
+import published_release
 import pytest
 
 from tunas_tf import cost_model, search_space
@@ -15,40 +14,6 @@ _CHECK_INDICES = (
     "0:0:0:1:0:0:0:0:1:0:0:1:0:0:1:0:1:1:0:1:0:0:1:0:0:0:0:0:0:2:1:0:1:1:0:2:1:0:2:1:0:0:1:1:0:"
     "0:0:0:1:0:0:1:0:0:0:1:1:0:2:0:0:0:0:0:1:0:0:0:2:1:0:0:0"
 )
-
-
-def _layer_features(node, masks) -> np.ndarray:
-    """Features of a layer; `masks` yields the masks of its choices in traversal order."""
-    if isinstance(node, spec.OneOf):
-        options = [_layer_features(option, masks) for option in node.choices]
-        return np.concatenate([weight * f for weight, f in zip(next(masks), options)])
-    features = np.ones(1)
-    if dataclasses.is_dataclass(node):
-        for field in dataclasses.fields(node):
-            features = np.kron(features, _layer_features(getattr(node, field.name), masks))
-    return features
-
-
-def _features(space, masks) -> np.ndarray:
-    """The published 0/1 vector, densely by numpy.kron, for one mask per choice."""
-    masks = iter(masks)
-    pieces = []
-    input_mask = np.ones(1)  # The first layer of all has no input factor.
-    for block in space.blocks:
-        layers = [_layer_features(layer, masks) for layer in block.layers]
-        has_choice = isinstance(block.filters, spec.OneOf)
-        output_mask = np.asarray(next(masks)) if has_choice else np.ones(1)
-        for layer in layers:
-            pieces.append(np.kron(np.kron(output_mask, input_mask), layer))
-            input_mask = output_mask
-    return np.concatenate([piece for piece in pieces if len(piece) > 1])
-
-
-def _one_hot(space, indices):
-    return [
-        np.eye(choice.num_options)[index]
-        for choice, index in zip(traversal.choices_of(space), indices)
-    ]
 
 
 def _random_indices(space, generator, number):
@@ -64,7 +29,7 @@ def _random_model(space, generator):
 def test_check_case():
     space = search_space.get("proxylessnas_search")
     model = cost_model.get("pixel1", space)
-    assert model.unit == "ms"
+    assert (model.unit, model.image_size) == ("ms", 224)
     cost = model.cost(search_space.parse_indices(_CHECK_INDICES))
     assert cost == pytest.approx(84.016670, abs=1e-4)
     assert model.reference_cost() == pytest.approx(84.4, abs=0.05)
@@ -77,13 +42,15 @@ def test_range_of_the_published_space():
 
 def test_published_feature_counts():
     assert published.num_features(search_space.get("proxylessnas_search")) == 144
-    assert published.num_features(example_spaces.enlarged_space()) == 5983
+    assert published.num_features(search_space.get("proxylessnas_enlarged_search")) == 5983
+    assert published.num_features(search_space.get("mobilenet_v3_like_search")) == 29068
 
 
 @pytest.mark.parametrize(
     "make_space",
     [
         lambda: search_space.get("proxylessnas_search"),
+        lambda: search_space.get("mobilenet_v3_like_search"),
         example_spaces.enlarged_space,
         example_spaces.mixed_space,
         lambda: example_spaces.random_space(3),
@@ -94,14 +61,19 @@ def test_tables_agree_with_the_formula(make_space):
     generator = np.random.default_rng(1)
     model, coefficients = _random_model(space, generator)
     for indices in _random_indices(space, generator, 10):
-        features = _features(space, _one_hot(space, indices))
+        masks = published_release.one_hot(space, indices)
+        features = published_release.features(space, masks)
         assert features.shape == coefficients.shape
         assert model.cost(indices) == pytest.approx(7.0 + features @ coefficients, abs=1e-9)
 
 
 @pytest.mark.parametrize(
     "make_space",
-    [lambda: search_space.get("proxylessnas_search"), example_spaces.enlarged_space],
+    [
+        lambda: search_space.get("proxylessnas_search"),
+        lambda: search_space.get("mobilenet_v3_like_search"),
+        example_spaces.enlarged_space,
+    ],
 )
 def test_soft_operation_masks_agree_with_the_formula(make_space):
     """In the warmup of the operations their masks average, and filters are one-hot."""
@@ -113,9 +85,11 @@ def test_soft_operation_masks_agree_with_the_formula(make_space):
             generator.dirichlet(np.ones(choice.num_options))
             if choice.tag == spec.OPERATION
             else mask
-            for choice, mask in zip(traversal.choices_of(space), _one_hot(space, indices))
+            for choice, mask in zip(
+                traversal.choices_of(space), published_release.one_hot(space, indices)
+            )
         ]
-        expected = 7.0 + _features(space, masks) @ coefficients
+        expected = 7.0 + published_release.features(space, masks) @ coefficients
         assert model.expected_cost(masks) == pytest.approx(expected, abs=1e-9)
 
 
@@ -138,10 +112,16 @@ def test_coefficients_must_fit_the_space():
         published.from_coefficients("bad", "ms", space, np.zeros(144), float("inf"))
 
 
-def test_pixel1_refuses_other_spaces():
-    for space in (
-        search_space.get("proxylessnas_search", 0.5),
-        example_spaces.mixed_space(),
-    ):
-        with pytest.raises(InputError, match="pixel1 cost model knows proxylessnas_search"):
-            cost_model.get("pixel1", space)
+@pytest.mark.parametrize(
+    "make_space, message",
+    [
+        (
+            lambda: search_space.get("proxylessnas_search", 0.5),
+            "blocks/0/filters/choices/0 was 32 and is 16",
+        ),
+        (example_spaces.mixed_space, "networks of proxylessnas_search, not of mixed"),
+    ],
+)
+def test_pixel1_refuses_other_spaces(make_space, message):
+    with pytest.raises(InputError, match=message):
+        cost_model.get("pixel1", make_space())

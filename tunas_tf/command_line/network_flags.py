@@ -22,6 +22,7 @@ __all__ = [
     "architecture_cost",
     "cost_model",
     "define",
+    "import_space_module",
     "names_architecture",
     "print_result",
     "space",
@@ -66,7 +67,11 @@ _DEFINITIONS = {
     ),
     "image_size": (_integer_from_1, 224, "Side of the square images, in pixels."),
     "num_classes": (_integer_from_0, 1001, "Outputs of the classifier; 0 leaves it out."),
-    "cost_model": (flags.DEFINE_string, "pixel1", f"One of {', '.join(cost_model_lib.NAMES)}."),
+    "cost_model": (
+        flags.DEFINE_string,
+        "pixel1",
+        f"One of {', '.join(cost_model_lib.NAMES)}, or the path of a cost model file.",
+    ),
     "seed": (_seed, 0, "Seed of all random numbers."),
     "format": (_format, "text", "Form of the output: text or json."),
 }
@@ -83,14 +88,15 @@ def define(*names: str) -> None:
             function(name, default, help=help_text)
 
 
-def _import_space_module() -> None:
+def import_space_module() -> None:
+    """Imports the module of --space_module, if there is one."""
     if FLAGS.space_module is not None:
         search_space.import_module(FLAGS.space_module)
 
 
 def space() -> spec.SearchSpace:
     """The search space of --ssd and --filters_multiplier."""
-    _import_space_module()
+    import_space_module()
     if FLAGS.ssd is None:
         raise InputError(
             "--ssd is missing; give the search space, e.g. --ssd=proxylessnas_search."
@@ -124,7 +130,7 @@ def architecture() -> architecture_lib.Architecture:
             )
         return search_space.resolve(named, search_space.parse_indices(FLAGS.indices or ""))
 
-    _import_space_module()
+    import_space_module()
     require_effect(
         False, ["filters_multiplier"], "an architecture file holds its own filter counts"
     )

@@ -1,11 +1,8 @@
 """Cost models that follow from the definition of the layers: multiply-adds, parameters."""
 
-import numpy as np
-
 from tunas_tf.cost_model import tables
-from tunas_tf.search_space import arithmetic, operations, spec
-from tunas_tf.search_space.architecture import resolve_layer
-from tunas_tf.search_space.slots import layer_slots
+from tunas_tf.cost_model.units import unit_at, unit_slots
+from tunas_tf.search_space import arithmetic, spec
 
 __all__ = ["analytic"]
 
@@ -22,22 +19,10 @@ def analytic(
       num_classes: outputs of the classifier.
     """
 
-    def entry_cost(slot, own, layer, input_option, output_option):
-        input_filters = slot.inputs.options[input_option]
-        filters = slot.outputs.options[output_option]
-        resolved = resolve_layer(layer, input_filters, filters, space.filter_base)
-        count = arithmetic.layer_count(resolved, input_filters, filters, slot.input_size)
-        return getattr(count, quantity)
+    def entry_cost(slot, own, layers, input_option, output_option):
+        unit = unit_at(slot, layers, input_option, output_option, space.filter_base)
+        return getattr(arithmetic.operations_count(unit.operations()), quantity)
 
-    compiled, bias = tables.compile_tables(space, entry_cost, image_size)
-    *_, last = layer_slots(space, image_size)
-    size = operations.output_size(last.layer, last.input_size)
-    counts = [
-        arithmetic.classifier_count(filters, num_classes, size) for filters in last.outputs.options
-    ]
-    classifier = np.array([getattr(count, quantity) for count in counts], dtype=np.float64)
-    if len(classifier) == 1:
-        bias += float(classifier[0])
-    else:
-        compiled += (tables.Table((last.outputs.position,), classifier),)
+    slots = unit_slots(space, image_size, num_classes)
+    compiled, bias = tables.compile_tables(space, slots, entry_cost)
     return tables.CostModel(quantity, quantity, space, compiled, bias)

@@ -10,13 +10,14 @@ layer contributes exactly one coefficient (or none), and the model is a sum of t
 import dataclasses
 import importlib.resources
 import json
+import math
 from typing import Iterator
 
 import numpy as np
 
 from tunas_tf.common.errors import InputError
 from tunas_tf.cost_model import tables
-from tunas_tf.search_space import registry, slots, spec, traversal
+from tunas_tf.search_space import registry, slots, spec
 
 __all__ = ["from_coefficients", "num_features", "pixel1"]
 
@@ -50,16 +51,14 @@ def _layer_feature(node, indices: Iterator[int]) -> int:
     return position
 
 
-def _slot_shape(slot: slots.LayerSlot, is_first: bool) -> tuple[int, int, int]:
-    """(output, input, layer) features of a slot; the first layer of all has no input factor."""
-    num_inputs = 1 if is_first else len(slot.inputs.options)
-    return len(slot.outputs.options), num_inputs, _num_layer_features(slot.layer)
+def _slot_shape(slot: slots.LayerSlot) -> tuple[int, int, int]:
+    """(output, input, layer) features of a slot. The image, the first input, is one option."""
+    return len(slot.outputs.options), len(slot.inputs.options), _num_layer_features(slot.layer)
 
 
 def num_features(space: spec.SearchSpace) -> int:
     """Length of the feature vector: 144 for proxylessnas_search."""
-    shapes = [_slot_shape(slot, i == 0) for i, slot in enumerate(slots.layer_slots(space))]
-    sizes = [int(np.prod(shape)) for shape in shapes]
+    sizes = [math.prod(_slot_shape(slot)) for slot in slots.layer_slots(space)]
     return sum(size for size in sizes if size > 1)
 
 
@@ -77,36 +76,37 @@ def from_coefficients(
     if not (np.all(np.isfinite(coefficients)) and np.isfinite(bias)):
         raise InputError(f"the cost model {name} holds values that are not finite numbers.")
 
-    first_coefficient = {}
+    pieces = {}  # Path of a layer: its coefficients [output, input, layer features].
     position = 0
-    for index, slot in enumerate(slots.layer_slots(space)):
-        size = int(np.prod(_slot_shape(slot, index == 0)))
+    for slot in slots.layer_slots(space):
+        shape = _slot_shape(slot)
+        size = math.prod(shape)
         if size > 1:
-            first_coefficient[slot.path] = position
+            pieces[slot.path] = coefficients[position : position + size].reshape(shape)
             position += size
-    first_path = next(slots.layer_slots(space)).path
+    # Walking a layer takes longer than all else here, and every filter count asks for it again.
+    features: dict[tuple, int] = {}
 
     def entry_cost(slot, own, layer, input_option, output_option):
-        if slot.path not in first_coefficient:
+        if slot.path not in pieces:
             return 0.0
-        _, num_inputs, num_layer = _slot_shape(slot, slot.path == first_path)
-        feature = (output_option * num_inputs + input_option) * num_layer
-        feature += _layer_feature(slot.layer, iter(own))
-        return coefficients[first_coefficient[slot.path] + feature]
+        key = slot.path, own
+        if key not in features:
+            features[key] = _layer_feature(slot.layer, iter(own))
+        return pieces[slot.path][output_option, input_option, features[key]]
 
-    compiled, bias = tables.compile_tables(space, entry_cost, _IMAGE_SIZE, bias)
-    return tables.CostModel(name, unit, space, compiled, bias)
+    compiled, bias = tables.compile_tables(space, slots.layer_slots(space), entry_cost, bias)
+    return tables.CostModel(name, unit, space, compiled, bias, _IMAGE_SIZE)
 
 
-def pixel1(space: spec.SearchSpace) -> tables.CostModel:
-    """Milliseconds on one CPU core of a Pixel 1, batch 1, 224 x 224 (TuNAS, section 6.2)."""
+def pixel1() -> tables.CostModel:
+    """Milliseconds on one CPU core of a Pixel 1, batch 1, 224 x 224 (TuNAS, section 6.2).
+
+    Of proxylessnas_search; the figures of the other spaces are imported from the release.
+    """
     file = importlib.resources.files("tunas_tf.cost_model") / "pixel1_proxylessnas_search.json"
     figures = json.loads(file.read_text(encoding="utf-8"))
-    if space != registry.get(figures["ssd"]):
-        raise InputError(
-            f"the pixel1 cost model knows {figures['ssd']} with filters multiplier 1 only, not "
-            f"{space.name} as given; use --cost_model=madds or params."
-        )
+    space = registry.get(figures["ssd"])
     return from_coefficients(
         "pixel1", figures["unit"], space, figures["coefficients"], figures["bias"]
     )

@@ -8,16 +8,24 @@ optimised along the chain instead of over the product of all choices.
 
 import dataclasses
 import itertools
-from typing import Optional, Sequence
+from typing import NamedTuple, Optional, Sequence
 
 import numpy as np
 
 from tunas_tf.common.errors import InputError
 from tunas_tf.cost_model.tables import CostModel, Table
-from tunas_tf.search_space import traversal
+from tunas_tf.search_space import spec, traversal
 from tunas_tf.search_space.slots import layer_slots
 
-__all__ = ["INITIAL_STATE", "Stage", "State", "Transition", "chain", "cost_range"]
+__all__ = [
+    "INITIAL_STATE",
+    "Stage",
+    "State",
+    "Transition",
+    "chain",
+    "check_tables",
+    "cost_range",
+]
 
 # What later stages need to know: the options of the filters of (the block before, this block).
 State = tuple[int, int]
@@ -48,6 +56,79 @@ class Stage:
 
     positions: tuple[int, ...]
     transitions: dict[State, tuple[Transition, ...]]
+
+
+class _Plan(NamedTuple):
+    """What a stage is about.
+
+    Attributes:
+      positions: the choices that it makes.
+      inputs, outputs: the choices of the filters before and after; None where they are fixed.
+      is_filters: whether it chooses the filters of a block, rather than a layer.
+    """
+
+    positions: tuple[int, ...]
+    inputs: Optional[int]
+    outputs: Optional[int]
+    is_filters: bool
+
+
+def _plan(space: spec.SearchSpace) -> list[_Plan]:
+    plan = []
+    block = -1
+    for slot in layer_slots(space):
+        inputs, outputs = slot.inputs.position, slot.outputs.position
+        if slot.block != block:
+            block = slot.block
+            # Fixed filters make a stage too: it forgets those of the block before the last.
+            plan.append(_Plan((outputs,) if outputs is not None else (), inputs, outputs, True))
+        if slot.positions:
+            plan.append(_Plan(slot.positions, inputs, outputs, False))
+    return plan
+
+
+def _tables_by_stage(cost_model: CostModel, plan: Sequence[_Plan]) -> list[list[Table]]:
+    """A table belongs to the stage that makes the last of its choices."""
+    stage_of = {p: i for i, stage in enumerate(plan) for p in stage.positions}
+    tables_of: list[list[Table]] = [[] for _ in plan]
+    for table in cost_model.tables:
+        index = max(stage_of[p] for p in table.positions)
+        stage = plan[index]
+        if not set(table.positions) <= {*stage.positions, stage.inputs, stage.outputs}:
+            raise InputError(
+                f"a table of the cost model {cost_model.name} depends on the choices "
+                f"{table.positions}, which belong to layers that are not neighbours; "
+                "cost models must be sums over layers."
+            )
+        tables_of[index].append(table)
+    return tables_of
+
+
+def check_tables(cost_model: CostModel) -> None:
+    """Raises InputError unless the cost is a sum over layers, and one for each network.
+
+    Every table must depend on one layer and the filters around it only, and not on choices
+    below an option that is not selected, such as the kernel size of a skipped layer.
+    """
+    _tables_by_stage(cost_model, _plan(cost_model.space))
+    choices = traversal.choices_of(cost_model.space)
+    for table in cost_model.tables:
+        for axis, position in enumerate(table.positions):
+            parent = choices[position].parent
+            while parent is not None:
+                above, option = parent
+                without_effect = table.values
+                if above in table.positions:
+                    without_effect = np.delete(
+                        table.values, option, axis=table.positions.index(above)
+                    )
+                if np.any(without_effect != without_effect.take([0], axis=axis)):
+                    raise InputError(
+                        f"a table of the cost model {cost_model.name} depends on choice "
+                        f"{position} where choice {above} leaves it without effect; one network "
+                        "must have one cost."
+                    )
+                parent = choices[above].parent
 
 
 def _effective_options(choices, positions, scores) -> tuple[np.ndarray, np.ndarray]:
@@ -93,50 +174,28 @@ def chain(
     if scores is None:
         scores = [np.zeros(choice.num_options) for choice in choices]
 
-    # (positions, filter positions of the block before and of this block, is a filter choice).
-    plan: list[tuple[tuple[int, ...], Optional[int], Optional[int], bool]] = []
-    block, before, current = -1, None, None
-    for slot in layer_slots(cost_model.space):
-        if slot.block != block:
-            block, before, current = slot.block, current, slot.outputs.position
-            # Fixed filters make a stage too: it forgets those of the block before the last.
-            plan.append(((current,) if current is not None else (), before, current, True))
-        if slot.positions:
-            plan.append((slot.positions, before, current, False))
-
-    # A table belongs to the stage that makes the last of its choices.
-    stage_of = {p: i for i, (positions, *_) in enumerate(plan) for p in positions}
-    tables_of: list[list[Table]] = [[] for _ in plan]
-    for table in cost_model.tables:
-        stage = max(stage_of[p] for p in table.positions)
-        positions, before, current, _ = plan[stage]
-        if not set(table.positions) <= {*positions, before, current}:
-            raise InputError(
-                f"a table of the cost model {cost_model.name} depends on the choices "
-                f"{table.positions}, which belong to layers that are not neighbours; "
-                "cost models must be sums over layers."
-            )
-        tables_of[stage].append(table)
-
+    plan = _plan(cost_model.space)
+    tables_of = _tables_by_stage(cost_model, plan)
     stages = []
     states = {INITIAL_STATE}
-    for (positions, before, current, is_filters), tables in zip(plan, tables_of):
+    for (positions, inputs, outputs, is_filters), tables in zip(plan, tables_of):
         if is_filters:
-            num_options = choices[current].num_options if positions else 1
+            num_options = choices[outputs].num_options if positions else 1
             options = np.arange(num_options)[:, None][:, : len(positions)]
-            option_scores = np.asarray(scores[current] if positions else [0.0], np.float64)
+            option_scores = np.asarray(scores[outputs] if positions else [0.0], np.float64)
         else:
             options, option_scores = _effective_options(choices, positions, scores)
         transitions = {}
         for state in states:
             if is_filters:
-                costs = _option_costs(tables, positions, options, {before: state[1]})
+                costs = _option_costs(tables, positions, options, {inputs: state[1]})
                 transitions[state] = tuple(
                     Transition((state[1], n), options[n : n + 1], costs[[n]], option_scores[[n]])
                     for n in range(num_options)
                 )
             else:
-                filters = {before: state[0], current: state[1]}
+                # Within a block both are the block's, which stand last.
+                filters = {inputs: state[0], outputs: state[1]}
                 costs = _option_costs(tables, positions, options, filters)
                 # Only a block's first layer sees the filters of the block before.
                 after = (0, state[1])

@@ -8,12 +8,12 @@ parameters, and latencies measured on a device.
 
 import dataclasses
 import itertools
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Iterable, Optional, Sequence
 
 import numpy as np
 
 from tunas_tf.search_space import spec, traversal
-from tunas_tf.search_space.slots import LayerSlot, layer_slots
+from tunas_tf.search_space.slots import LayerSlot
 
 __all__ = ["CostModel", "Table", "compile_tables"]
 
@@ -36,11 +36,13 @@ class CostModel:
     """The cost of every architecture of one search space.
 
     Attributes:
-      name: "pixel1", "madds", "params".
+      name: "pixel1", "madds", "params", or what its file calls it.
       unit: of the cost, e.g. "ms".
       space: the space that the tables belong to.
       tables: the costs that depend on choices.
       bias: the cost that does not.
+      image_size: side of the images, in pixels, that the figures were taken at; None if they
+        follow from the definition of the layers at any size.
     """
 
     name: str
@@ -48,6 +50,7 @@ class CostModel:
     space: spec.SearchSpace
     tables: tuple[Table, ...]
     bias: float
+    image_size: Optional[int] = None
 
     def cost(self, indices) -> np.ndarray:
         """Costs of architectures: [..., choices] integers -> [...] float64."""
@@ -85,16 +88,25 @@ EntryCost = Callable[[LayerSlot, tuple, Any, int, int], float]
 
 
 def compile_tables(
-    space: spec.SearchSpace, entry_cost: EntryCost, image_size: int, bias: float = 0.0
+    space: spec.SearchSpace,
+    slots: Iterable[LayerSlot],
+    entry_cost: EntryCost,
+    bias: float = 0.0,
 ) -> tuple[tuple[Table, ...], float]:
     """Evaluates `entry_cost` for every option of every layer.
+
+    Args:
+      space: the search space.
+      slots: its layers, by `layer_slots` or `unit_slots`.
+      entry_cost: the cost of a layer once its choices are made.
+      bias: the cost of no layer.
 
     Returns:
       The tables that hold more than one value, and `bias` plus all the others.
     """
     tables = []
     num_options = [choice.num_options for choice in traversal.choices_of(space)]
-    for slot in layer_slots(space, image_size):
+    for slot in slots:
         filter_positions = dict.fromkeys(
             p for p in (slot.inputs.position, slot.outputs.position) if p is not None
         )

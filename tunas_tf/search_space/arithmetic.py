@@ -5,12 +5,12 @@ classifier; batch norm, biases, activations and pools count nothing. Parameters:
 trainable ones, gamma and beta of batch norm included, moving averages not.
 """
 
-from typing import NamedTuple
+from typing import Iterable, NamedTuple
 
 from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space import operations
 
-__all__ = ["Count", "classifier_count", "count", "layer_count"]
+__all__ = ["Count", "classifier_count", "count", "layer_count", "operations_count"]
 
 
 class Count(NamedTuple):
@@ -35,18 +35,19 @@ def _operation_count(operation) -> Count:
     return Count(weights * operation.size**2, weights + per_filter * operation.filters)
 
 
-def _sum(counted) -> Count:
+def operations_count(counted: Iterable) -> Count:
+    """Counts of `operations` in a row."""
     return sum(map(_operation_count, counted), Count())
 
 
 def layer_count(layer, input_filters: int, filters: int, input_size: int) -> Count:
     """Counts of one layer without choices, at a square input of side `input_size`."""
-    return _sum(operations.layer_operations(layer, input_filters, filters, input_size))
+    return operations_count(operations.layer_operations(layer, input_filters, filters, input_size))
 
 
 def classifier_count(input_filters: int, num_classes: int, input_size: int = 1) -> Count:
     """Counts of the final 1x1 convolution with bias; without classes there is none."""
-    return _sum(operations.classifier_operations(input_filters, num_classes, input_size))
+    return operations_count(operations.classifier_operations(input_filters, num_classes, input_size))
 
 
 def count(

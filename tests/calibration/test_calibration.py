@@ -1,0 +1,199 @@
+"""Calibration against a device whose latencies are known by a formula."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tunas_tf import search_space
+from tunas_tf.calibration import fitting, measuring, plan
+from tunas_tf.calibration.measurement_log import MeasurementLog
+from tunas_tf.common.errors import InputError
+from tunas_tf.cost_model import latency_fit, units
+from tunas_tf.export.latency import summarize
+from tunas_tf.search_space import operations
+
+SETTINGS = {"device": "imaginary", "image_size": 224}
+
+
+def formula_ms(operation) -> float:
+    """What one operation takes on an imaginary device: rates differ by its kind, and by size."""
+    if isinstance(operation, operations.Convolution):
+        madds = operation.kernel_size**2 * operation.size**2
+        madds *= operation.input_filters * operation.filters
+        slow = 1.0 if operation.size > 14 else 1.3  # What no feature of the fit says.
+        return 0.004 + slow * madds / 30e6 + operation.input_filters * operation.filters / 4e7
+    if isinstance(operation, operations.Depthwise):
+        values = operation.size**2 * operation.filters
+        return 0.003 + values * (0.5 + operation.kernel_size**2 / 20) / 8e6
+    if isinstance(operation, operations.Pool):
+        return 0.002 + operation.input_size**2 * operation.filters / 2e7
+    if operation.kind == "relu":
+        return 0.0
+    return 0.001 + operation.size**2 * operation.filters / 3e7
+
+
+def unit_ms(unit) -> float:
+    return sum(map(formula_ms, unit.operations()))
+
+
+def network_ms(space, indices) -> float:
+    """In a network everything takes 0.9 of the time, and a run costs 0.2 ms."""
+    slots = units.unit_slots(space, 224, 1001)
+    return 0.2 + 0.9 * sum(unit_ms(unit) for unit in units.units_of(space, slots, indices))
+
+
+def calibrate(ssd, max_units, path, noise=0.0):
+    space = search_space.get(ssd)
+    chosen = plan.make_plan(space, 224, 1001, max_units, 12, 24, seed=0)
+    log = MeasurementLog(str(path), SETTINGS)
+    generator = np.random.default_rng(1)
+    for number in range(2):
+        for unit in chosen.units:
+            factor = np.exp(noise * generator.normal())
+            log.append(plan.key_of(unit), number, unit_ms(unit) * factor)
+        for network in chosen.networks:
+            factor = np.exp(noise * generator.normal())
+            log.append(plan.key_of(network), number, network_ms(space, network.indices) * factor)
+    model = fitting.fit_cost_model(
+        "imaginary", space, chosen, log, image_size=224, num_classes=1001, num_passes=2
+    )
+    return space, chosen, model, fitting.validate(model, chosen, log, 2)
+
+
+def test_all_pieces_measured_gives_the_exact_latency(tmp_path):
+    space, chosen, model, validation = calibrate(
+        "proxylessnas_search", 10**6, tmp_path / "log.jsonl"
+    )
+    # By hand: 5 blocks of 6 first and 6 further bottlenecks, 6 in the last, 3 separable
+    # convolutions, stem, head and classifier.
+    assert chosen.num_possible_units == len(chosen.units) == 5 * 12 + 6 + 3 + 3
+    generator = np.random.default_rng(5)
+    num_options = [choice.num_options for choice in search_space.choices_of(space)]
+    for _ in range(5):
+        indices = generator.integers(num_options)
+        assert float(model.cost(indices)) == pytest.approx(network_ms(space, indices), rel=1e-3)
+    assert validation.r_squared > 0.999
+    assert validation.mean_absolute_percentage_error < 0.1
+    assert validation.rank_correlation > 0.99
+
+
+@pytest.mark.parametrize("ssd", ["proxylessnas_enlarged_search", "mobilenet_v3_like_search"])
+def test_a_part_of_the_pieces_predicts_the_others(ssd, tmp_path):
+    _, chosen, model, validation = calibrate(ssd, 400, tmp_path / "log.jsonl", noise=0.05)
+    assert chosen.num_possible_units > 4 * len(chosen.units) == 1600
+    assert validation.r_squared > 0.97
+    assert validation.mean_absolute_percentage_error < 5
+    assert model.unit == "ms" and model.image_size == 224
+
+
+def test_networks_of_the_validation_take_no_part_in_the_fit():
+    chosen = plan.make_plan(search_space.get("quickstart_search"), 64, 10, 50, 12, 24, seed=3)
+    fit, validation = (
+        {network.indices for network in networks}
+        for networks in (chosen.fit_networks, chosen.validation_networks)
+    )
+    assert len(fit) == 12 and len(validation) == 24 and not fit & validation
+
+
+def test_fit_is_exact_for_latencies_of_its_own_form():
+    space = search_space.get("proxylessnas_search")
+    pieces = plan.all_units(units.unit_slots(space, 224, 1001), 8)
+
+    def latency_ms(unit):
+        madds = [
+            o.size**2 * o.input_filters * o.filters
+            for o in unit.operations()
+            if isinstance(o, operations.Convolution) and o.kernel_size == 1
+        ]
+        return 0.01 + sum(madds) / 1e7
+
+    measured = pieces[::2]
+    fit = latency_fit.LatencyFit({unit: latency_ms(unit) for unit in measured})
+    others = [
+        unit for unit in pieces[1::2] if len(unit.layers) == 1 and len(unit.operations()) > 4
+    ]
+    errors = [abs(fit.predict_ms(unit) / latency_ms(unit) - 1) for unit in others]
+    assert len(errors) > 20 and np.median(errors) < 0.05
+    assert fit.predict_ms(measured[0]) == latency_ms(measured[0])
+
+
+def test_statistics_by_hand():
+    actual, predicted = [1.0, 2.0, 3.0, 4.0], [1.1, 1.8, 3.0, 4.4]
+    # Residuals 0.01 + 0.04 + 0 + 0.16 = 0.21; around the mean 2.5: 5.
+    assert latency_fit.r_squared(actual, predicted) == pytest.approx(1 - 0.21 / 5)
+    assert latency_fit.mean_absolute_percentage_error(actual, predicted) == pytest.approx(
+        (0.1 + 0.1 + 0.0 + 0.1) / 4
+    )
+    # Ranks 1 2 3 4 and 1 3 2 4: 1 - 6 * 2 / (4 * 15).
+    assert latency_fit.rank_correlation(actual, [1, 3, 2, 4]) == pytest.approx(0.8)
+
+
+class CountingBackend:
+    """Answers with the size of the model; stops after some models, as if it was killed."""
+
+    def __init__(self, stop_after=10**9):
+        self.measured = 0
+        self.stop_after = stop_after
+
+    def measure(self, tflites, num_runs, num_warmup_runs):
+        if self.measured >= self.stop_after:
+            raise KeyboardInterrupt
+        self.measured += len(tflites)
+        return [summarize([len(t) / 1e9] * num_runs, num_warmup_runs, 1) for t in tflites]
+
+
+@pytest.mark.slow
+def test_an_interrupted_calibration_continues(tmp_path):
+    space = search_space.get("quickstart_search")
+    chosen = plan.make_plan(space, 32, 10, 30, 3, 5, seed=0)
+    path = str(tmp_path / "log.jsonl")
+    arguments = dict(
+        image_size=32, num_classes=10, quantize="none", num_runs=3, num_warmup_runs=1,
+        num_passes=2, say=lambda line: None,
+    )  # fmt: skip
+    first = CountingBackend(stop_after=25)
+    with pytest.raises(KeyboardInterrupt):
+        measuring.measure_plan(chosen, first, MeasurementLog(path, SETTINGS), **arguments)
+    log = MeasurementLog(path, SETTINGS)
+    assert len(log) == first.measured
+    second = CountingBackend()
+    measuring.measure_plan(chosen, second, log, **arguments)
+    assert first.measured + second.measured == len(log) == 2 * (len(chosen.units) + 8)
+    third = CountingBackend()
+    measuring.measure_plan(chosen, third, MeasurementLog(path, SETTINGS), **arguments)
+    assert third.measured == 0
+    # What was measured were real exports: a model with more weights is larger.
+    sizes = [log.latency_ms(plan.key_of(network), 2) for network in chosen.networks]
+    params = [
+        sum(int(np.prod(v.shape)) for v in measuring.models.build_classifier(n, 10).weights)
+        for n in chosen.networks
+    ]
+    assert latency_fit.rank_correlation(sizes, params) > 0.9
+    tf.keras.backend.clear_session()
+
+
+def test_measurements_survive_a_cut_line(tmp_path):
+    path = tmp_path / "log.jsonl"
+    log = MeasurementLog(str(path), SETTINGS)
+    log.append("a", 0, 1.0)
+    log.append("a", 1, 3.0)
+    log.append("a", 2, 8.0)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write('{"key": "b", "pass_nu')
+    log = MeasurementLog(str(path), SETTINGS)
+    assert len(log) == 3 and not log.has("b", 0) and log.latency_ms("a", 3) == 3.0
+    log.append("b", 0, 2.0)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert lines[-1] == {"key": "b", "pass_number": 0, "latency_ms": 2.0} and len(lines) == 5
+
+
+def test_measurements_of_something_else_are_refused(tmp_path):
+    path = str(tmp_path / "log.jsonl")
+    MeasurementLog(path, SETTINGS)
+    with pytest.raises(InputError, match="device=imaginary, now it is another"):
+        MeasurementLog(path, {**SETTINGS, "device": "another"})
+    (tmp_path / "other.jsonl").write_text("hello\n")
+    with pytest.raises(InputError, match="no file of measurements"):
+        MeasurementLog(str(tmp_path / "other.jsonl"), SETTINGS)

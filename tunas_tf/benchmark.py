@@ -1,0 +1,115 @@
+"""Measures the latency of .tflite files: on this machine, or on Android phones by adb.
+
+  python -m tunas_tf.benchmark --model=a.tflite --model=b.tflite --output=latency.json
+  python -m tunas_tf.benchmark --model=a.tflite --backend=adb --benchmark_binary=benchmark_model
+
+--backend=local runs the models here with the TFLite interpreter of ai-edge-litert; several take
+turns (a b a b ...), so that all see the same state of the machine. --backend=adb runs TensorFlow's
+`benchmark_model` on each --serial, one model after another; older builds of it tell no median.
+Latencies of different backends, devices, programs or settings cannot be compared: --output keeps
+all of that beside the figures, as the docstring of tunas_tf/export/latency.py says.
+"""
+
+import dataclasses
+import os
+from typing import Optional, Sequence
+
+from absl import flags
+
+from tunas_tf.command_line import app, device_flags, network_flags
+from tunas_tf.common.errors import InputError
+from tunas_tf.common.files import write_json
+from tunas_tf.export import latency
+
+FLAGS = flags.FLAGS
+
+network_flags.define("format")
+device_flags.define(num_runs=100, num_warmup_runs=10)
+flags.DEFINE_multi_string("model", None, "A .tflite file; may be given several times.")
+flags.DEFINE_string("output", None, "latency.json to write.")
+
+# Field of Latency: heading of its column.
+_COLUMNS = {
+    "median_ms": "median",
+    "mean_ms": "mean",
+    "p5_ms": "p5",
+    "p10_ms": "p10",
+    "p90_ms": "p90",
+    "p95_ms": "p95",
+}
+
+
+def _require_directory(output: Optional[str]) -> None:
+    """Raises InputError, before anything is measured, if there is no place for the results."""
+    if output is None:
+        return
+    directory = os.path.dirname(output) or "."
+    if os.path.isdir(output) or not (os.path.isdir(directory) and os.access(directory, os.W_OK)):
+        raise InputError(
+            f"{output} cannot be written; --output is a file in a directory that you may write to."
+        )
+
+
+def _device_text(provenance: latency.Provenance) -> str:
+    """One line: what the figures below it hold for."""
+    parts = [
+        f"{provenance.device}, {provenance.abi}, {provenance.operating_system}",
+        f"{provenance.runtime} {provenance.runtime_version or ''}".strip(),
+        f"{provenance.num_threads} thread{'s' if provenance.num_threads > 1 else ''}",
+        f"delegate {provenance.delegate or 'none'}",
+    ]
+    if provenance.backend == "adb":
+        digest, abi = provenance.runtime_sha256, provenance.runtime_abi
+        parts[1] += f" ({abi or 'ABI unknown'}, sha256 {digest[:12] if digest else 'unknown'})"
+    if provenance.taskset is not None:
+        parts.append(f"cores {provenance.taskset}")
+    return "; ".join(parts)
+
+
+def _table(measurements: Sequence[latency.Measurement]) -> str:
+    """The latencies of one device; a column that its tool tells nothing for is left out."""
+    rows = [dataclasses.asdict(measurement.latency) for measurement in measurements]
+    columns = [name for name in _COLUMNS if any(row[name] is not None for row in rows)]
+    width = max(len("milliseconds"), *(len(measurement.model) for measurement in measurements))
+    headings = "".join(f" {_COLUMNS[name]:>10}" for name in columns)
+    lines = [f"{'milliseconds':{width}}{headings} {'runs':>7}"]
+    for measurement, row in zip(measurements, rows):
+        cells = ["-" if row[name] is None else f"{row[name]:.4f}" for name in columns]
+        figures = "".join(f" {cell:>10}" for cell in cells)
+        lines.append(f"{measurement.model:{width}}{figures} {row['num_runs']:7}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    if not FLAGS.model:
+        raise InputError("no model is named; give --model=FILE.tflite, once or several times.")
+    _require_directory(FLAGS.output)
+    hashes = [latency.sha256(latency.read_model(model)) for model in FLAGS.model]
+
+    measurements, texts = [], []
+    for backend in device_flags.backends():
+        latencies = backend.measure(FLAGS.model, FLAGS.num_runs, FLAGS.num_warmup_runs)
+        of_backend = [
+            latency.Measurement(model, digest, measured, backend.provenance)
+            for model, digest, measured in zip(FLAGS.model, hashes, latencies)
+        ]
+        texts.append(f"{_device_text(backend.provenance)}\n{_table(of_backend)}")
+        measurements += of_backend
+
+    document = latency.to_json(measurements)
+    network_flags.print_result(document, "\n\n".join(texts))
+    if FLAGS.output is not None:
+        try:
+            write_json(FLAGS.output, document)
+        except OSError as error:
+            raise InputError(
+                f"{FLAGS.output} cannot be written ({error.strerror}); give another --output."
+            ) from None
+
+
+def run() -> None:
+    app.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,1 @@
+"""A cost model of a device, from measurements of the pieces that networks consist of."""

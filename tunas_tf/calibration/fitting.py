@@ -1,0 +1,133 @@
+"""From measurements to a cost model, and how far it is off on networks that it has not seen."""
+
+import dataclasses
+from typing import Any, Sequence
+
+import numpy as np
+
+from tunas_tf.calibration.measurement_log import MeasurementLog
+from tunas_tf.calibration.plan import Plan, key_of
+from tunas_tf.cost_model import latency_fit, tables
+from tunas_tf.cost_model.units import unit_at, unit_slots
+from tunas_tf.search_space import spec
+from tunas_tf.search_space.architecture import Architecture
+
+__all__ = ["Validation", "fit_cost_model", "validate"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Validation:
+    """Measured and estimated latencies of networks that took no part in the fit.
+
+    Attributes:
+      measured_ms, estimated_ms: of each network.
+    """
+
+    measured_ms: tuple[float, ...]
+    estimated_ms: tuple[float, ...]
+
+    @property
+    def r_squared(self) -> float:
+        return latency_fit.r_squared(self.measured_ms, self.estimated_ms)
+
+    @property
+    def mean_absolute_percentage_error(self) -> float:
+        """In percent."""
+        return 100 * latency_fit.mean_absolute_percentage_error(
+            self.measured_ms, self.estimated_ms
+        )
+
+    @property
+    def rank_correlation(self) -> float:
+        """Spearman's."""
+        return latency_fit.rank_correlation(self.measured_ms, self.estimated_ms)
+
+    def text(self) -> str:
+        """The three figures in a line."""
+        return (
+            f"{len(self.measured_ms)} networks that took no part in the fit: R2 "
+            f"{self.r_squared:.3f}, mean absolute error "
+            f"{self.mean_absolute_percentage_error:.1f} %, rank correlation "
+            f"{self.rank_correlation:.3f}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "r_squared": self.r_squared,
+            "mean_absolute_percentage_error": self.mean_absolute_percentage_error,
+            "rank_correlation": self.rank_correlation,
+            **dataclasses.asdict(self),
+        }
+
+
+def _measured(networks: Sequence[Architecture], log: MeasurementLog, num_passes: int):
+    return np.array([log.latency_ms(key_of(network), num_passes) for network in networks])
+
+
+def _scale_and_bias(sums: np.ndarray, measured: np.ndarray) -> tuple[float, float]:
+    """The line from sums of pieces to latencies of networks with the least relative error."""
+    rows = np.stack([sums, np.ones_like(sums)], axis=1) / measured[:, None]
+    scale, bias = np.linalg.lstsq(rows, np.ones_like(measured), rcond=None)[0]
+    if scale > 0 and bias >= 0:
+        return float(scale), float(bias)
+    # Too few or too similar networks for two numbers: through the origin.
+    return float(np.sum(rows[:, 0]) / np.sum(rows[:, 0] ** 2)), 0.0
+
+
+def fit_cost_model(
+    name: str,
+    space: spec.SearchSpace,
+    plan: Plan,
+    log: MeasurementLog,
+    *,
+    image_size: int,
+    num_classes: int,
+    num_passes: int,
+) -> tables.CostModel:
+    """Tables of latencies, in milliseconds.
+
+    A piece costs what was measured, or is predicted by the fit to what was measured. The sum
+    over the pieces is then scaled to the measured latencies of the plan's `fit_networks`: in a
+    network a piece finds its input in the cache, and there is an overhead of each run.
+
+    Args:
+      name: of the cost model.
+      space: the search space.
+      plan, log: what was measured, all of it.
+      image_size, num_classes: of the networks.
+      num_passes: looks at each subject.
+    """
+    fit = latency_fit.LatencyFit(
+        {unit: log.latency_ms(key_of(unit), num_passes) for unit in plan.units}
+    )
+    predictions: dict = {}
+
+    def entry_cost(slot, own, layers, input_option, output_option):
+        unit = unit_at(slot, layers, input_option, output_option, space.filter_base)
+        if unit not in predictions:
+            predictions[unit] = fit.predict_ms(unit)
+        return predictions[unit]
+
+    slots = unit_slots(space, image_size, num_classes)
+    compiled, constant = tables.compile_tables(space, slots, entry_cost)
+    sums = tables.CostModel(name, "ms", space, compiled, constant, image_size)
+    fit_networks = plan.fit_networks
+    scale, bias = _scale_and_bias(
+        sums.cost([network.indices for network in fit_networks]),
+        _measured(fit_networks, log, num_passes),
+    )
+    scaled = tuple(
+        tables.Table(table.positions, np.round(scale * table.values, 6)) for table in compiled
+    )
+    return dataclasses.replace(sums, tables=scaled, bias=round(scale * constant + bias, 6))
+
+
+def validate(
+    cost_model: tables.CostModel, plan: Plan, log: MeasurementLog, num_passes: int
+) -> Validation:
+    """Compares the cost model with the plan's `validation_networks`."""
+    networks = plan.validation_networks
+    return Validation(
+        tuple(_measured(networks, log, num_passes).tolist()),
+        tuple(cost_model.cost([network.indices for network in networks]).tolist()),
+    )

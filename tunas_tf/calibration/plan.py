@@ -1,0 +1,111 @@
+"""What a calibration measures: pieces of networks for the fit, whole networks beside them."""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+from typing import Iterator, Union
+
+import numpy as np
+
+from tunas_tf.cost_model import latency_fit
+from tunas_tf.cost_model.units import Unit, unit_at, unit_slots
+from tunas_tf.search_space import architecture as architecture_lib
+from tunas_tf.search_space import spec, traversal
+from tunas_tf.search_space.architecture import Architecture
+from tunas_tf.search_space.slots import LayerSlot
+
+__all__ = ["Plan", "Subject", "all_units", "key_of", "make_plan"]
+
+# Something to measure: a piece or a whole network.
+Subject = Union[Unit, Architecture]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What to measure.
+
+    Attributes:
+      units: pieces, in the order of measuring: the first ones already spread over the space.
+      num_possible_units: different pieces that the space has.
+      fit_networks: whole networks that decide the scale of the sum of pieces.
+      validation_networks: other whole networks, which take no part in the fit.
+    """
+
+    units: tuple[Unit, ...]
+    num_possible_units: int
+    fit_networks: tuple[Architecture, ...]
+    validation_networks: tuple[Architecture, ...]
+
+    @property
+    def networks(self) -> tuple[Architecture, ...]:
+        return self.fit_networks + self.validation_networks
+
+
+def key_of(subject: Subject) -> str:
+    """Names a subject in a file of measurements: equal for equal ones, whatever the process."""
+    text = json.dumps(architecture_lib.to_json(subject), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _units_at(slot: LayerSlot, base: int) -> Iterator[Unit]:
+    options = [range(choice.num_options) for choice in traversal.choices_of(slot.layer)]
+    same = slot.inputs.position is not None and slot.inputs.position == slot.outputs.position
+    for own in itertools.product(*options):
+        layers = traversal.prune(slot.layer, own)
+        for output in range(len(slot.outputs.options)):
+            for inputs in (output,) if same else range(len(slot.inputs.options)):
+                yield unit_at(slot, layers, inputs, output, base)
+
+
+def all_units(slots: list[LayerSlot], base: int) -> list[Unit]:
+    """All different pieces of a space that compute something."""
+    # Most layers of a block are equal: once is enough.
+    different = {}
+    for slot in slots:
+        is_same = slot.inputs.position == slot.outputs.position
+        key = slot.layer, slot.inputs.options, slot.outputs.options, slot.input_size, is_same
+        different.setdefault(key, slot)
+    found = dict.fromkeys(
+        unit for slot in different.values() for unit in _units_at(slot, base)
+    )
+    return [unit for unit in found if unit.operations()]
+
+
+def _spread(units: list[Unit], generator: np.random.Generator) -> list[Unit]:
+    """The pieces in random order, but so that families of like pieces take turns."""
+    families: dict[tuple, list[Unit]] = {}
+    for index in generator.permutation(len(units)):
+        families.setdefault(latency_fit.family(units[index]), []).append(units[index])
+    turns = itertools.zip_longest(*families.values())
+    return [unit for turn in turns for unit in turn if unit is not None]
+
+
+def make_plan(
+    space: spec.SearchSpace,
+    image_size: int,
+    num_classes: int,
+    max_units: int,
+    num_fit_networks: int,
+    num_validation_networks: int,
+    seed: int,
+) -> Plan:
+    """Chooses what to measure: all pieces if they are few, else some of every family."""
+    generator = np.random.default_rng(seed)
+    units = all_units(unit_slots(space, image_size, num_classes), space.filter_base)
+    num_options = [choice.num_options for choice in traversal.choices_of(space)]
+    networks: dict[tuple, Architecture] = {}
+    num_networks = num_fit_networks + num_validation_networks
+    # A space with fewer networks than wanted repeats them: then all are measured.
+    for _ in range(100 * num_networks):
+        architecture = architecture_lib.resolve(space, generator.integers(num_options))
+        networks.setdefault(architecture.blocks, architecture)
+        if len(networks) == num_networks:
+            break
+    chosen = tuple(networks.values())
+    return Plan(
+        units=tuple(_spread(units, generator)[:max_units]),
+        num_possible_units=len(units),
+        fit_networks=chosen[:num_fit_networks],
+        validation_networks=chosen[num_fit_networks:],
+    )

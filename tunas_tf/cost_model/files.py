@@ -1,0 +1,218 @@
+"""Cost models as files: JSON that holds the tables and the search space they belong to.
+
+    format, version    "tunas_tf cost model", 1
+    name, unit         of the cost model, e.g. "pixel1", "ms"
+    image_size         side of the images, in pixels, that the figures hold for; null: any
+    space              the whole tree, by `search_space.architecture.to_json`
+    bias               the cost that depends on no choice
+    tables             list of {positions, values}: values nested as deep as there are positions
+    provenance         where the figures come from: names and texts
+
+Such a file needs nothing else to be read, also when its space has changed since or was a
+user's own.
+"""
+
+import json
+import sys
+from typing import Any
+
+import numpy as np
+
+from tunas_tf.common.errors import InputError
+from tunas_tf.common.files import write_json
+from tunas_tf.cost_model import stages, tables
+from tunas_tf.search_space import architecture as architecture_lib
+from tunas_tf.search_space import arithmetic, slots, spec, traversal
+
+__all__ = ["MAX_BYTES", "from_json", "load", "read_bytes", "save", "to_json"]
+
+_FORMAT = "tunas_tf cost model"
+_VERSION = 1
+_ENTRIES = ("name", "unit", "image_size", "space", "bias", "tables", "provenance")
+
+# Far more than any space needs: that of ~10^43 networks takes half a megabyte.
+MAX_BYTES = 64 * 2**20
+
+
+def read_bytes(path: str, max_bytes: int) -> bytes:
+    """The content of a file; raises InputError if it cannot be read or is larger."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read(max_bytes + 1)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path.
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read ({reason}); give a file that can.") from None
+    if len(content) > max_bytes:
+        raise InputError(f"{path} is larger than {max_bytes:,} bytes, so it is no cost model.")
+    return content
+
+
+def to_json(cost_model: tables.CostModel, provenance: dict[str, str]) -> dict[str, Any]:
+    """A cost model as JSON values; `from_json` reads them back."""
+    return {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "name": cost_model.name,
+        "unit": cost_model.unit,
+        "image_size": cost_model.image_size,
+        "space": architecture_lib.to_json(cost_model.space),
+        "bias": float(cost_model.bias),
+        "tables": [
+            {"positions": list(table.positions), "values": table.values.tolist()}
+            for table in cost_model.tables
+        ],
+        "provenance": dict(provenance),
+    }
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise InputError(message)
+
+
+def _is_number(value) -> bool:
+    """Whether a JSON value is a finite number; true and false are none."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
+def _is_count(value) -> bool:
+    return type(value) is int and value > 0
+
+
+def _read_space(value) -> spec.SearchSpace:
+    """Reads a space, and walks all of it, so that whatever uses it later can too."""
+    problem = "its space is no search space; restore the file, or write it anew."
+    try:
+        space = architecture_lib.from_json(value)
+        _require(isinstance(space, spec.SearchSpace) and isinstance(space.name, str), problem)
+        _require(bool(space.blocks) and _is_count(space.filter_base), problem)
+        for block in space.blocks:
+            _require(isinstance(block, spec.Block) and bool(block.layers), problem)
+        choices = traversal.choices_of(space)
+        for slot in slots.layer_slots(space):
+            _require(all(map(_is_count, slot.outputs.options)), problem)
+            # Networks that together have every option of every choice.
+            own = [choices[position].num_options for position in slot.positions]
+            for option in range(max(own, default=1)):
+                layer = traversal.prune(slot.layer, [option % number for number in own])
+                filters = slot.inputs.options[0], slot.outputs.options[0]
+                resolved = architecture_lib.resolve_layer(layer, *filters, space.filter_base)
+                arithmetic.layer_count(resolved, *filters, slot.input_size)
+        if space.reference_indices:
+            traversal.validate_indices(space, space.reference_indices)
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
+        raise InputError(problem) from None
+    return space
+
+
+def _read_table(number: int, value, num_options: list[int]) -> tables.Table:
+    title = f"its table {number}"
+    _require(
+        isinstance(value, dict) and {"positions", "values"} <= set(value),
+        f"{title} lacks positions or values; restore them.",
+    )
+    positions = value["positions"]
+    _require(
+        isinstance(positions, list)
+        and bool(positions)
+        and all(type(p) is int and 0 <= p < len(num_options) for p in positions)
+        and len(set(positions)) == len(positions),
+        f"{title} has positions {positions!r}; they must be different choices of the space, "
+        f"0 to {len(num_options) - 1}.",
+    )
+    shape = [num_options[p] for p in positions]
+    values = [value["values"]]
+    for size in shape:
+        _require(
+            all(isinstance(row, list) and len(row) == size for row in values),
+            f"{title} must hold {' x '.join(map(str, shape))} values, one for each option of the "
+            f"choices {positions}; its lists have other lengths.",
+        )
+        values = [item for row in values for item in row]
+    _require(
+        all(map(_is_number, values)),
+        f"{title} holds a value that is not a finite number; put one in its place.",
+    )
+    return tables.Table(tuple(positions), np.array(values, dtype=np.float64).reshape(shape))
+
+
+def from_json(value) -> tables.CostModel:
+    """Reads what `to_json` wrote; raises InputError for anything else."""
+    _require(
+        isinstance(value, dict) and value.get("format") == _FORMAT,
+        f'it is no cost model file, as "format" is not "{_FORMAT}"; give a file that a tool of '
+        "tunas_tf has written.",
+    )
+    version = value.get("version")
+    _require(_is_count(version), f"its version is {version!r}; it must be {_VERSION}.")
+    _require(
+        version <= _VERSION,
+        f"its format has version {version}, but this version of tunas_tf reads up to {_VERSION}; "
+        "install a newer tunas_tf.",
+    )
+    missing = [entry for entry in _ENTRIES if entry not in value]
+    _require(not missing, f"it lacks {', '.join(missing)}; restore the file, or write it anew.")
+    for entry in ("name", "unit"):
+        _require(isinstance(value[entry], str), f"its {entry} is {value[entry]!r}, not a text.")
+    image_size = value["image_size"]
+    _require(
+        image_size is None or _is_count(image_size),
+        f"its image_size is {image_size!r}; it must be a number of pixels, or null.",
+    )
+    _require(_is_number(value["bias"]), f"its bias is {value['bias']!r}, not a finite number.")
+    provenance = value["provenance"]
+    _require(
+        isinstance(provenance, dict) and all(isinstance(t, str) for t in provenance.values()),
+        "its provenance is not a set of names with texts.",
+    )
+    _require(isinstance(value["tables"], list), "its tables are not a list.")
+    space = _read_space(value["space"])
+    num_options = [choice.num_options for choice in traversal.choices_of(space)]
+    read = tuple(
+        _read_table(number, table, num_options) for number, table in enumerate(value["tables"])
+    )
+    cost_model = tables.CostModel(
+        value["name"], value["unit"], space, read, float(value["bias"]), image_size
+    )
+    stages.check_tables(cost_model)
+    return cost_model
+
+
+def load(path: str) -> tables.CostModel:
+    """Reads and checks a cost model file; raises InputError, one sentence with the path."""
+    content = read_bytes(path, MAX_BYTES)
+    try:
+        return from_json(json.loads(content))
+    except InputError as error:
+        reason = str(error)
+    except (MemoryError, RecursionError):
+        reason = "it is nested too deeply, or too large."
+    except ValueError as error:  # No JSON, or no UTF-8.
+        reason = f"it is not JSON ({error}); restore the file, or write it anew."
+    raise InputError(f"the cost model file {path} cannot be used: {reason}")
+
+
+def save(cost_model: tables.CostModel, path: str, provenance: dict[str, str]) -> None:
+    """Writes a cost model file in one go.
+
+    Args:
+      cost_model: of any search space that consists of the vocabulary of `spec`.
+      path: of the file; an older one is replaced.
+      provenance: where the figures come from, by what command and when.
+
+    Raises:
+      InputError: the file cannot be written, or could not be read back.
+    """
+    value = to_json(cost_model, provenance)
+    if from_json(value).space != cost_model.space:
+        raise InputError(
+            f"the search space {cost_model.space.name} cannot be stored; build it of tuples, "
+            "numbers and the classes of tunas_tf.search_space.spec only."
+        )
+    try:
+        write_json(path, value)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"the cost model file {path} cannot be written ({reason}); give another path."
+        ) from None
