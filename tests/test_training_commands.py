@@ -9,6 +9,9 @@ import sys
 import pytest
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
+_QUICKSTART_SSD = "--ssd=quickstart_search"
+# Every layer that may be skipped is.
+_WITHOUT_RESIDUALS = "0:0:0:0:1:0:0:0:0:1:0:0:1:0:0:0:0:1:0:0:1"
 _QUICKSTART = f"--flagfile={_ROOT}/flags/quickstart.flags"
 
 
@@ -42,6 +45,8 @@ def test_from_search_to_accuracy(tmp_path, digits_dir):
     config = json.loads((tmp_path / "search" / "config.json").read_text())
     assert config["derived"]["total_steps"] == 8  # 0.3 * 900 / 32.
     assert config["derived"]["rl_cost_model_target"] == 6_702_528
+    assert config["derived"]["model_weight_decay"] == 4e-5
+    assert config["derived"]["reward_fraction"] == 0.1
     assert (tmp_path / "search" / "search_space.json").exists()
 
     result = run("analyze_search", "--checkpoint_dir=search", "--format=json", cwd=tmp_path)
@@ -63,15 +68,31 @@ def test_from_search_to_accuracy(tmp_path, digits_dir):
     assert all(abs(rival["cost"] / 6_702_528 - 1) <= 0.01 for rival in rivals)
 
     train = (f"--flagfile={_ROOT}/flags/quickstart_train.flags", data, "--epochs=0.2")
-    for file, indices in (
-        ("search/architecture.json", found["indices"]),
-        ("random/architecture_1.json", rivals[1]["indices"]),
+    for name, indices, flags, decay in (
+        ("found", found["indices"], ["--architecture=search/architecture.json"], 4e-5),
+        (
+            "rival",
+            rivals[1]["indices"],
+            ["--architecture=random/architecture_1.json", "--use_bfloat16=true"],
+            3e-5,
+        ),
+        (
+            "published",
+            "none",
+            ["--ssd=mobilenet_v2", "--filters_multiplier=0.25", "--path_dropout_rate=0.1"],
+            4e-5,
+        ),
     ):
-        flags = (f"--architecture={file}", f"--checkpoint_dir=trained/{indices}")
-        result = run("train_eval", *train, *flags, cwd=tmp_path)
+        flags = [*train, *flags, f"--checkpoint_dir=trained/{name}"]
+        result = run("train_eval", *flags, cwd=tmp_path)
         assert result.returncode == 0, result.stderr
         assert f"indices       {indices}" in result.stdout
+        assert f"weight_decay  {decay}" in result.stdout
         assert "on 200 images of test, step 6" in result.stdout  # 0.2 * 1,000 / 32.
+        config = json.loads((tmp_path / "trained" / name / "config.json").read_text())
+        assert config["derived"]["weight_decay"] == decay
+        assert config["derived"]["use_bfloat16"] is (name == "rival")
+        assert config["derived"]["dropout_rate"] == 0.0
 
 
 @pytest.mark.parametrize(
@@ -88,7 +109,13 @@ def test_from_search_to_accuracy(tmp_path, digits_dir):
         ("search", [_QUICKSTART, "--checkpoint_dir=file/run"], "cannot be written"),
         ("search", [_QUICKSTART, "--enable_cost_model=false"], "--cost_model has no effect"),
         ("search", [_QUICKSTART, "--epochs=0.001"], "less than one step"),
-        ("train_eval", ["--ssd=quickstart_search", "--indices=0:1"], "2 indices were given"),
+        ("train_eval", [_QUICKSTART_SSD, "--indices=0:1"], "2 indices were given"),
+        (
+            "train_eval",
+            [_QUICKSTART_SSD, f"--indices={_WITHOUT_RESIDUALS}", "--path_dropout_rate=0.1"],
+            "the network has no residual layers",
+        ),
+        ("train_eval", ["--ssd=mobilenet_v2", "--use_bfloat16=yes"], "value should be one of"),
         ("train_eval", ["--architecture=file"], "is not an architecture file"),
         ("analyze_search", ["--checkpoint_dir=nowhere"], "cannot be read"),
     ],

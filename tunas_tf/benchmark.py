@@ -8,18 +8,23 @@ turns (a b a b ...), so that all see the same state of the machine. --backend=ad
 `benchmark_model` on each --serial, one model after another; older builds of it tell no median.
 Latencies of different backends, devices, programs or settings cannot be compared: --output keeps
 all of that beside the figures, as the docstring of tunas_tf/export/latency.py says.
+
+--cost_model shows beside each latency what a cost model estimates for the network.
 """
 
 import dataclasses
+import json
 import os
 from typing import Optional, Sequence
 
 from absl import flags
 
+from tunas_tf import cost_model
 from tunas_tf.command_line import app, device_flags, network_flags
 from tunas_tf.common.errors import InputError
 from tunas_tf.common.files import write_json
-from tunas_tf.export import latency
+from tunas_tf.export import latency, output
+from tunas_tf.search_space import architecture
 
 FLAGS = flags.FLAGS
 
@@ -27,6 +32,12 @@ network_flags.define("format")
 device_flags.define(num_runs=100, num_warmup_runs=10)
 flags.DEFINE_multi_string("model", None, "A .tflite file; may be given several times.")
 flags.DEFINE_string("output", None, "latency.json to write.")
+flags.DEFINE_string(
+    "cost_model",
+    None,
+    "A cost model in ms, by name or file: what it estimates for the networks, which must come "
+    "from export_tflite, is shown beside the measured latencies.",
+)
 
 # Field of Latency: heading of its column.
 _COLUMNS = {
@@ -36,6 +47,7 @@ _COLUMNS = {
     "p10_ms": "p10",
     "p90_ms": "p90",
     "p95_ms": "p95",
+    "estimated_ms": "estimated",
 }
 
 
@@ -48,6 +60,30 @@ def _require_directory(output: Optional[str]) -> None:
         raise InputError(
             f"{output} cannot be written; --output is a file in a directory that you may write to."
         )
+
+
+def _estimated_ms(model: str) -> Optional[float]:
+    """What --cost_model estimates for the network in a .tflite file, by its description."""
+    if FLAGS.cost_model is None:
+        return None
+    path = output.metadata_path(model)
+    try:
+        with open(path, encoding="utf-8") as file:
+            network = architecture.from_json(json.load(file)["architecture"])
+        if not isinstance(network, architecture.Architecture):
+            raise TypeError("no network")
+    except (OSError, AttributeError, KeyError, TypeError, ValueError):
+        raise InputError(
+            f"there is no description of the network in {model}: {path} is missing or something "
+            "else; give a file from export_tflite, or leave --cost_model out."
+        ) from None
+    cost, unit = cost_model.architecture_cost(FLAGS.cost_model, network)
+    if unit != "ms":
+        raise InputError(
+            f"--cost_model={FLAGS.cost_model} is in {unit}, which is no latency; give a cost "
+            "model in ms."
+        )
+    return cost
 
 
 def _device_text(provenance: latency.Provenance) -> str:
@@ -68,7 +104,10 @@ def _device_text(provenance: latency.Provenance) -> str:
 
 def _table(measurements: Sequence[latency.Measurement]) -> str:
     """The latencies of one device; a column that its tool tells nothing for is left out."""
-    rows = [dataclasses.asdict(measurement.latency) for measurement in measurements]
+    rows = [
+        {**dataclasses.asdict(measurement.latency), "estimated_ms": measurement.estimated_ms}
+        for measurement in measurements
+    ]
     columns = [name for name in _COLUMNS if any(row[name] is not None for row in rows)]
     width = max(len("milliseconds"), *(len(measurement.model) for measurement in measurements))
     headings = "".join(f" {_COLUMNS[name]:>10}" for name in columns)
@@ -85,13 +124,16 @@ def main() -> None:
         raise InputError("no model is named; give --model=FILE.tflite, once or several times.")
     _require_directory(FLAGS.output)
     hashes = [latency.sha256(latency.read_model(model)) for model in FLAGS.model]
+    estimates = [_estimated_ms(model) for model in FLAGS.model]
 
     measurements, texts = [], []
     for backend in device_flags.backends():
         latencies = backend.measure(FLAGS.model, FLAGS.num_runs, FLAGS.num_warmup_runs)
         of_backend = [
-            latency.Measurement(model, digest, measured, backend.provenance)
-            for model, digest, measured in zip(FLAGS.model, hashes, latencies)
+            latency.Measurement(model, digest, measured, backend.provenance, estimated)
+            for model, digest, measured, estimated in zip(
+                FLAGS.model, hashes, latencies, estimates
+            )
         ]
         texts.append(f"{_device_text(backend.provenance)}\n{_table(of_backend)}")
         measurements += of_backend

@@ -26,10 +26,10 @@ network_flags.define(
 
 
 def main() -> None:
-    cost, unit = network_flags.architecture_cost(network_flags.architecture())
+    cost, unit, cost_model = network_flags.architecture_cost(network_flags.architecture())
     network_flags.print_result(
-        {"cost": cost, "unit": unit, "cost_model": FLAGS.cost_model},
-        f"estimated cost: {cost:.6f}",
+        {"cost": cost, "unit": unit, "cost_model": cost_model},
+        f"estimated cost: {cost:.6f}\nunit: {unit} ({cost_model})",
     )
 
 

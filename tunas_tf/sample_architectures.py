@@ -6,8 +6,9 @@
 Every choice is uniform; networks outside the window are rejected. The same seed gives
 the same list, and a longer list begins with the shorter one.
 
---like=architecture.json draws rivals of a network that analyze_search has named: same
-space, same cost model, a cost within the same tolerance of the same target.
+--like=DIR/architecture.json draws rivals of a network that analyze_search has named: same
+space, same cost model (DIR/cost_model.json), a cost within the same tolerance of the same
+target.
 --output_dir=DIR also writes each as DIR/architecture_0.json, ..., for train_eval.
 """
 
@@ -23,6 +24,7 @@ from tunas_tf import search_space
 from tunas_tf.command_line import app, network_flags
 from tunas_tf.common.errors import InputError
 from tunas_tf.common.files import write_json
+from tunas_tf.cost_model import files
 from tunas_tf.cost_model.sampling import sample_architectures
 from tunas_tf.search_space import architecture as architecture_lib
 
@@ -39,7 +41,7 @@ network_flags.define(
 flags.DEFINE_float("min_cost", -math.inf, "Lowest cost, in the unit of the cost model.")
 flags.DEFINE_float("max_cost", math.inf, "Highest cost, in the unit of the cost model.")
 flags.DEFINE_integer("num_samples", 1, "Number of networks.", lower_bound=1)
-flags.DEFINE_string("like", None, "architecture.json of a search: take all of the above from it.")
+flags.DEFINE_string("like", None, "architecture.json in the directory of a search: take all of the above from there.")
 flags.DEFINE_string("output_dir", None, "Directory for an architecture.json of each network.")
 
 _TAKEN_FROM_LIKE = [
@@ -62,17 +64,13 @@ def _window() -> tuple[cost_model_lib.CostModel, float, float]:
     architecture_lib.load(FLAGS.like)  # For its errors: that it can be read.
     with open(FLAGS.like, encoding="utf-8") as file:
         like = json.load(file)
-    if "cost_target" not in like or "provenance" not in like:
+    if "cost_target" not in like:
         raise InputError(
             f"{FLAGS.like} names no cost target; give the architecture.json of a search with a "
             "cost model, or --ssd and --min_cost and --max_cost."
         )
-    provenance = like["provenance"]
-    network_flags.import_space_module()
-    space = search_space.get(like["ssd"], provenance["filters_multiplier"])
-    cost_model = cost_model_lib.get(
-        like["cost_model"], space, provenance["image_size"], provenance["num_classes"]
-    )
+    # The very costs that the search went by; they hold its space too.
+    cost_model = files.load(os.path.join(os.path.dirname(FLAGS.like), "cost_model.json"))
     target, tolerance = like["cost_target"], like["cost_tolerance"]
     return cost_model, target * (1 - tolerance), target * (1 + tolerance)
 

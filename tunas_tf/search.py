@@ -7,13 +7,13 @@ metrics.jsonl in --checkpoint_dir, from which analyze_search names the network. 
 command again resumes; Ctrl-C and SIGTERM save a checkpoint first.
 """
 
-import dataclasses
-
 from absl import flags
 
+from tunas_tf import cost_model as cost_model_lib
 from tunas_tf import search_space
 from tunas_tf.command_line import app, network_flags, training_flags
 from tunas_tf.common.errors import InputError
+from tunas_tf.training import recipe
 
 FLAGS = flags.FLAGS
 
@@ -23,7 +23,9 @@ training_flags.define(epochs=90, train_batch_size=4096)
 flags.DEFINE_float("model_learning_rate", 0.165, "Peak rate of the weights, per 256 examples.", 0)
 flags.DEFINE_float("model_warmup_steps_fraction", 0.025, "Part of the steps it grows in.", 0, 1)
 flags.DEFINE_float("model_momentum", 0.9, "Momentum of RMSProp.", 0, 1)
-flags.DEFINE_float("model_weight_decay", None, "L2 on the kernels in use; default 4e-5.", 0)
+flags.DEFINE_float(
+    "model_weight_decay", None, "L2 on the kernels in use; default: 4e-5, 3e-5 in bfloat16.", 0
+)
 
 flags.DEFINE_float("rl_learning_rate", 3e-4, "Of the controller, per 256 examples.", 0)
 flags.DEFINE_bool(
@@ -72,7 +74,6 @@ _COST_FLAGS = [
     "cost_tolerance",
 ]
 _ESTIMATOR_FLAGS = ["rl_cost_samples", "rl_residual_weight"]
-_DEFAULT_WEIGHT_DECAY = 4e-5
 
 
 def _check_effects() -> None:
@@ -87,10 +88,11 @@ def _check_effects() -> None:
 def _target_text(cost_model, target) -> str:
     if cost_model is None:
         return "none"
-    text = f"{target:.6g} {cost_model.unit}"
-    if cost_model.name == "pixel1" and FLAGS.image_size != 224:
-        text += f" (of networks at 224 pixels; the search sees {FLAGS.image_size})"
-    return text
+    text = f"{target:.6g} {cost_model.unit} ({cost_model.name}"
+    if cost_model.image_size not in (None, FLAGS.image_size):
+        text += f", of networks at {cost_model.image_size} pixels; the search sees "
+        text += f"{FLAGS.image_size}"
+    return text + ")"
 
 
 def main() -> None:
@@ -105,63 +107,60 @@ def main() -> None:
             "the reward; give more."
         )
 
+    cost_model_name = FLAGS.cost_model or cost_model_lib.default_name(space)
+    cost_model_lib.ignored_inputs(cost_model_name)  # That there is one of this name.
+
     # TensorFlow takes seconds to import: only now, when the flags above are known to be right.
-    from tunas_tf import cost_model as cost_model_lib
     from tunas_tf import data
     from tunas_tf.controller import ControllerConfig
+    from tunas_tf.cost_model import files as cost_model_files
     from tunas_tf.search_space import architecture as architecture_lib
-    from tunas_tf.training import run_directory, search_job
+    from tunas_tf.training import precision, run_directory, search_job
 
     dataset = data.load(FLAGS.dataset, FLAGS.dataset_dir, FLAGS.image_size, FLAGS.reward_fraction)
     cost_model = target = None
     if FLAGS.enable_cost_model:
         cost_model = cost_model_lib.get(
-            FLAGS.cost_model, space, FLAGS.image_size, dataset.num_classes
+            cost_model_name, space, FLAGS.image_size, dataset.num_classes
         )
-        target = search_job.derived_target(
-            cost_model, FLAGS.rl_cost_model_target, FLAGS.cost_tolerance
-        )
-    num_steps = training_flags.total_steps(dataset.num_examples("search_train"))
-    given = {field.name: field for field in dataclasses.fields(ControllerConfig)}
-    derived = {"total_steps": num_steps, "rl_cost_model_target": target}
-    config = ControllerConfig(
-        **{name: FLAGS[name].value for name in given if name not in derived}, **derived
-    )
-    weight_decay = FLAGS.model_weight_decay
-    if weight_decay is None:
-        weight_decay = _DEFAULT_WEIGHT_DECAY
-    settings = search_job.SearchSettings(
-        **{
-            field.name: FLAGS[field.name].value
-            for field in dataclasses.fields(search_job.SearchSettings)
-            if field.name != "model_weight_decay"
-        },
-        model_weight_decay=weight_decay,
-    )
-
-    derived.update(
-        model_weight_decay=weight_decay,
-        num_classes=dataset.num_classes,
-        search_train=dataset.num_examples("search_train"),
-        search_validation=dataset.num_examples("search_validation"),
-    )
-    supernet = search_job.make_supernet(space, dataset.num_classes, FLAGS.seed)
+        target = recipe.cost_target(FLAGS.rl_cost_model_target, cost_model)
+        search_job.require_network_at(cost_model, target, FLAGS.cost_tolerance)
+    num_examples = dataset.num_examples("search_train")
+    bfloat16 = recipe.uses_bfloat16(FLAGS.use_bfloat16, space.name, precision.on_tpu())
+    derived = {
+        "total_steps": recipe.total_steps(FLAGS.epochs, num_examples, FLAGS.train_batch_size),
+        "rl_cost_model_target": target,
+        "use_bfloat16": bfloat16,
+        "model_weight_decay": recipe.weight_decay(FLAGS.model_weight_decay, bfloat16),
+        "reward_fraction": dataset.reward_fraction,
+        "num_classes": dataset.num_classes,
+        "search_train": num_examples,
+        "search_validation": dataset.num_examples("search_validation"),
+    }
+    config = training_flags.fill(ControllerConfig, derived)
+    settings = training_flags.fill(search_job.SearchSettings, derived)
+    supernet = search_job.make_supernet(space, dataset.num_classes, FLAGS.seed, bfloat16)
+    documents = {"search_space": architecture_lib.to_json(space)}
+    if cost_model is not None:
+        documents["cost_model"] = cost_model_files.to_json(cost_model, {})
     directory = run_directory.RunDirectory(
         checkpoint_dir,
         "search",
         training_flags.settings(),
         training_flags.information(derived),
-        architecture_lib.to_json(space),
+        documents,
     )
     training_flags.print_settings(
         f"search in {space.name} on {dataset.name}",
         {
-            "weights learn from": f"{derived['search_train']} images, {dataset.image_size} pixels, "
+            "weights learn from": f"{num_examples} images, {dataset.image_size} pixels, "
             f"{dataset.num_classes} classes",
-            "reward from": f"{derived['search_validation']} other images",
-            "steps": f"{num_steps} of {FLAGS.train_batch_size} images",
+            "reward from": f"{derived['search_validation']} other images, "
+            f"{dataset.origin('search_validation')}",
+            "steps": f"{config.total_steps} of {FLAGS.train_batch_size} images",
             "cost target": _target_text(cost_model, target),
-            "model_weight_decay": weight_decay,
+            "model_weight_decay": settings.model_weight_decay,
+            "use_bfloat16": bfloat16,
             "disk": f"about {search_job.disk_megabytes(supernet):.0f} MB in {checkpoint_dir}",
         },
     )

@@ -1,5 +1,6 @@
 """Training and evaluating a network: what is learned, and that each example counts once."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -8,6 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from tunas_tf import search_space
+from tunas_tf.common.errors import InputError
 from tunas_tf.training import classifier_job
 from tunas_tf.training.classification import correct, smoothed_cross_entropy
 from tunas_tf.training.classifier_trainer import ClassifierEvaluator
@@ -25,17 +27,19 @@ SETTINGS = classifier_job.ClassifierSettings(
     weight_decay=1e-4,
     label_smoothing=0.1,
     dropout_rate=0.0,
+    path_dropout_rate=0.0,
     batch_norm_momentum=0.8,
+    use_bfloat16=False,
     seed=0,
 )
 
 
-def run(small_space, dataset, path, **changes):
+def run(small_space, dataset, path, settings=SETTINGS, **changes):
     arguments = {"train": True, "evaluate": True, **changes}
     return classifier_job.run_classifier(
         architecture=search_space.resolve(small_space, (0, 1, 0)),
         dataset=dataset,
-        settings=SETTINGS,
+        settings=settings,
         run_directory=RunDirectory(str(path), "train_eval", {}, {}),
         iterations_per_loop=10,
         checkpoint_interval=10,
@@ -54,6 +58,49 @@ def test_a_network_is_trained_evaluated_and_evaluated_again(small_space, dataset
 def test_evaluating_before_training_is_refused(small_space, dataset, tmp_path):
     with pytest.raises(ValueError, match="no checkpoint to evaluate"):
         run(small_space, dataset, tmp_path / "run", train=False)
+
+
+def losses_of(path) -> list[float]:
+    lines = (path / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(line)["model/loss"] for line in lines]
+
+
+def test_a_network_in_bfloat16_learns_the_same(small_space, dataset, tmp_path):
+    settings = dataclasses.replace(SETTINGS, use_bfloat16=True)
+    result = run(small_space, dataset, tmp_path / "run", settings)
+    assert result == {"accuracy": 1.0, "num_examples": 10, "split": "test", "step": 30}
+    for bfloat16 in (True, False):  # What is saved fits both.
+        settings = dataclasses.replace(SETTINGS, use_bfloat16=bfloat16)
+        assert run(small_space, dataset, tmp_path / "run", settings, train=False) == result
+    assert tf_keras.mixed_precision.global_policy().name == "float32"
+    exact = dataclasses.replace(SETTINGS, total_steps=1)
+    run(small_space, dataset, tmp_path / "exact", exact, evaluate=False)
+    first, expected = losses_of(tmp_path / "run")[0], losses_of(tmp_path / "exact")[0]
+    assert first != expected
+    assert first == pytest.approx(expected, rel=0.02)
+
+
+def test_dropout_changes_the_training_and_repeats_itself(small_space, dataset, tmp_path):
+    losses = {}
+    for name, changes in {
+        "none": {},
+        "features": {"dropout_rate": 0.5},
+        "again": {"dropout_rate": 0.5},
+        "paths": {"path_dropout_rate": 0.5},
+        "more": {"dropout_rate": 0.5, "path_dropout_rate": 0.5},
+    }.items():
+        settings = dataclasses.replace(SETTINGS, total_steps=2, **changes)
+        run(small_space, dataset, tmp_path / name, settings, evaluate=False)
+        losses[name] = losses_of(tmp_path / name)
+    np.testing.assert_allclose(losses["again"], losses["features"], rtol=1e-5)
+    del losses["again"]
+    assert len({round(values[0], 5) for values in losses.values()}) == 4
+
+
+@pytest.mark.parametrize("name", ["dropout_rate", "path_dropout_rate"])
+def test_dropping_everything_is_refused(name):
+    with pytest.raises(InputError, match=f"{name} is 1; it must be at least 0 and below 1"):
+        dataclasses.replace(SETTINGS, **{name: 1.0})
 
 
 def test_padding_does_not_count():
@@ -78,6 +125,15 @@ def test_smoothed_cross_entropy_by_hand():
     logits = tf.constant([[np.log(3.0), 0.0]])
     expected = -0.9 * np.log(0.75) - 0.1 * np.log(0.25)
     assert float(smoothed_cross_entropy(logits, tf.constant([0]), 0.2)) == pytest.approx(expected)
+
+
+def test_smoothing_is_spread_over_all_classes_and_losses_are_averaged():
+    # Softmax of (0, 0, ln 2) is (1/4, 1/4, 1/2); 0.3 over three classes makes 0.8, 0.1, 0.1.
+    logits = tf.constant([[0.0, 0.0, np.log(2.0)]] * 2, tf.float32)
+    of_first = -0.8 * np.log(1 / 4) - 0.1 * np.log(1 / 4) - 0.1 * np.log(1 / 2)
+    of_last = -0.1 * np.log(1 / 4) - 0.1 * np.log(1 / 4) - 0.8 * np.log(1 / 2)
+    loss = smoothed_cross_entropy(logits, tf.constant([0, 2]), 0.3)
+    assert float(loss) == pytest.approx((of_first + of_last) / 2)
 
 
 def test_correct_compares_the_highest_logit():

@@ -1,5 +1,11 @@
 """The optimiser against NumPy and hand-computed rates."""
 
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -52,3 +58,23 @@ def test_first_step_is_small_although_the_gradient_is_large():
     optimizer = make_optimizer([variable], 1.0, 256, 10, 0.0, momentum=0.0)
     optimizer.apply_gradients([(tf.constant([0.1]), variable)])
     assert float(variable[0]) == pytest.approx(-0.1 / np.sqrt(1.901), rel=1e-5)
+
+
+def test_replicas_update_by_the_mean_of_their_gradients():
+    # In a process of its own: the number of devices is fixed when TensorFlow starts.
+    script = pathlib.Path(__file__).parent / "mirrored_update.py"
+    completed = subprocess.run(
+        [sys.executable, str(script)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert completed.returncode == 0, completed.stderr[-3000:]
+    result = json.loads(completed.stdout.strip().splitlines()[-1])
+    # Gradients 1 and 3, mean 2: mean square 0.9 + 0.1 * 4.
+    expected = 1.0 - 0.5 * 2.0 / np.sqrt(1.3 + 1.0)
+    assert result["used"] == pytest.approx([expected] * 2, rel=1e-5)
+    assert result["unused"] == [1.0, 1.0]
+    assert result["rates"] == [0.5, 0.5]
+    assert result["iterations"] == 1

@@ -14,7 +14,8 @@ SPACE = {"type": "SearchSpace", "name": "a"}
 
 def open_run(path, command="search", settings=None, space=SPACE):
     settings = {"epochs": 2, "ssd": "a"} if settings is None else settings
-    return RunDirectory(str(path), command, settings, {"versions": {}}, space)
+    documents = {} if space is None else {"search_space": space}
+    return RunDirectory(str(path), command, settings, {"versions": {}}, documents)
 
 
 def test_a_new_directory_holds_the_configuration(tmp_path):
@@ -30,6 +31,49 @@ def test_another_setting_is_refused_by_name(tmp_path):
     open_run(tmp_path)
     with pytest.raises(InputError, match="epochs=2, now it is 3"):
         open_run(tmp_path, settings={"epochs": 3, "ssd": "a"})
+
+
+def test_what_is_derived_counts_rather_than_the_flag(tmp_path):
+    def open_with(decay, derived_decay):
+        information = {"versions": {}, "derived": {"weight_decay": derived_decay}}
+        return RunDirectory(str(tmp_path), "search", {"weight_decay": decay}, information)
+
+    open_with(None, 4e-5)
+    assert open_with(4e-5, 4e-5).resumes
+    with pytest.raises(InputError, match="weight_decay=4e-05, now it is 3e-05"):
+        open_with(None, 3e-5)
+
+
+def test_what_was_asked_for_is_named_rather_than_what_follows(tmp_path):
+    def open_with(precision, decay):
+        settings = {"use_bfloat16": precision, "decay": None}
+        derived = {"use_bfloat16": precision == "true", "decay": decay}
+        RunDirectory(str(tmp_path), "search", settings, {"versions": {}, "derived": derived})
+
+    open_with("true", 3e-5)
+    with pytest.raises(InputError, match="started with use_bfloat16=True, now it is False"):
+        open_with("auto", 4e-5)
+
+
+def test_another_network_is_not_spelled_out(tmp_path):
+    def open_with(blocks):
+        information = {"versions": {}, "derived": {"madds": len(blocks)}}
+        RunDirectory(str(tmp_path), "search", {"network": {"blocks": blocks}}, information)
+
+    open_with(list(range(1000)))
+    with pytest.raises(InputError, match="was started with another network; give the same"):
+        open_with([1])
+
+
+def test_a_document_that_has_changed_is_refused(tmp_path):
+    for bias, message in ((1.5, None), (1.5, None), (2.5, "another cost model, as its cost_model")):
+        arguments = str(tmp_path), "search", {}, {}, {"cost_model": {"tables": (), "bias": bias}}
+        if message is None:
+            RunDirectory(*arguments)
+            continue
+        with pytest.raises(InputError, match=message):
+            RunDirectory(*arguments)
+    assert load_config(str(tmp_path), "search")["cost_model"]["bias"] == 1.5
 
 
 def test_another_space_and_another_command_are_refused(tmp_path):

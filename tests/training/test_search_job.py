@@ -8,10 +8,12 @@ import signal
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from tunas_tf import cost_model as cost_model_lib
 from tunas_tf.common.errors import InputError
 from tunas_tf.controller import ControllerConfig
+from tunas_tf.cost_model import files as cost_model_files
 from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space import traversal
 from tunas_tf.training import analysis, search_job
@@ -42,8 +44,19 @@ def config(total_steps=24, **changes) -> ControllerConfig:
     )
 
 
-def search(space, dataset, path, controller_config, checkpoint_interval=100, cost="madds"):
+def search(
+    space,
+    dataset,
+    path,
+    controller_config,
+    checkpoint_interval=100,
+    cost="madds",
+    use_bfloat16=False,
+):
     cost_model = cost and cost_model_lib.get(cost, space, 16, 2)
+    documents = {"search_space": architecture_lib.to_json(space)}
+    if cost:
+        documents["cost_model"] = cost_model_files.to_json(cost_model, {})
     directory = RunDirectory(
         str(path),
         "search",
@@ -64,10 +77,10 @@ def search(space, dataset, path, controller_config, checkpoint_interval=100, cos
             },
             "versions": {},
         },
-        architecture_lib.to_json(space),
+        documents,
     )
     search_job.run_search(
-        supernet=search_job.make_supernet(space, 2, SETTINGS.seed),
+        supernet=search_job.make_supernet(space, 2, SETTINGS.seed, use_bfloat16),
         dataset=dataset,
         cost_model=cost_model,
         controller_config=controller_config,
@@ -271,17 +284,29 @@ def test_a_search_never_reads_the_test_split(small_space, dataset, tmp_path):
     assert metrics(tmp_path / "run")[-1]["step"] == 6
 
 
-def test_target_is_derived_and_checked(small_space):
+def test_a_search_in_bfloat16_learns_the_same(finished, small_space, dataset, tmp_path):
+    search(small_space, dataset, tmp_path / "run", config(), use_bfloat16=True)
+    assert tf_keras.mixed_precision.global_policy().name == "float32"
+    lines = metrics(tmp_path / "run")
+    assert lines[-1]["rlcontroller/validation_accuracy"] > 0.9
+    first, expected = lines[0]["model/loss"], metrics(finished)[0]["model/loss"]
+    assert first != expected
+    assert first == pytest.approx(expected, rel=0.02)
+    reader = tf.train.load_checkpoint(str(tmp_path / "run"))
+    types = {
+        name: dtype
+        for name, dtype in reader.get_variable_to_dtype_map().items()
+        if name.startswith(("supernet/", "controller/state/"))
+    }
+    assert len(types) > 30
+    assert set(types.values()) == {tf.float32, tf.int32}  # Of int32 are counters of updates.
+
+
+def test_a_target_that_no_network_hits_is_refused(small_space):
     cost_model = cost_model_lib.get("madds", small_space, 16, 2)
-    assert search_job.derived_target(cost_model, None, 0.01) == TARGET
-    assert search_job.derived_target(cost_model, 1.02 * TARGET, 0.03) == 1.02 * TARGET
+    search_job.require_network_at(cost_model, 1.02 * TARGET, 0.03)
     with pytest.raises(InputError, match="no network of small costs between"):
-        search_job.derived_target(cost_model, 1.02 * TARGET, 0.01)
-    without = dataclasses.replace(
-        cost_model, space=dataclasses.replace(small_space, reference_indices=())
-    )
-    with pytest.raises(InputError, match="no reference network"):
-        search_job.derived_target(without, None, 0.01)
+        search_job.require_network_at(cost_model, 1.02 * TARGET, 0.01)
 
 
 def test_target_watch_warns_when_the_distance_does_not_shrink():

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tunas_tf import models, search_space
 from tunas_tf.controller import Controller, ControllerConfig
-from tunas_tf.models.supernet import SupernetOutput
+from tunas_tf.models.supernet import SupernetOutput, copy_weights
 from tunas_tf.training.optimization import make_optimizer
 from tunas_tf.training.search_trainer import SearchTrainer
 
@@ -61,3 +62,41 @@ def test_means_are_over_the_steps_of_a_loop(trainer):
     rates = [1 + np.cos(np.pi * step / 10) for step in range(3)]  # 2 * (1 + cos) / 2.
     assert float(metrics["model/learning_rate"]) == pytest.approx(np.mean(rates), rel=1e-5)
     assert "rlcontroller/estimated_cost" not in metrics
+
+
+def test_weight_decay_counts_the_kernels_in_use_only(small_space):
+    supernet = models.Supernet(small_space, 2)
+    optimizer = make_optimizer(supernet.trainable_variables, 0.1, 256, 10, 0.0, momentum=0.9)
+    no_warmup = {
+        "rl_delay_steps_fraction": 0.0,
+        "increase_ops_warmup_steps_fraction": 0.0,
+        "increase_filters_warmup_steps_fraction": 0.0,
+    }
+    config = ControllerConfig(total_steps=10, train_batch_size=4, **no_warmup)
+    controller = Controller(small_space, config, None)
+    images = np.random.default_rng(0).normal(size=(4, 16, 16, 3)).astype(np.float32)
+    batches = tf.data.Dataset.from_tensors((images, np.zeros(4, np.int32))).repeat()
+
+    # A network that leaves something out.
+    seed, indices = next(
+        (seed, indices)
+        for seed in range(100)
+        if (indices := tuple(controller.sample(seed, 0).indices.numpy())) == (1, 0, 0)
+    )
+    network = models.build_classifier(search_space.resolve(small_space, indices), 2)
+    copy_weights(supernet, indices, network)
+    kernels = [v.numpy() for v in network.trainable_variables if len(v.shape) == 4]
+    assert len(kernels) == 5  # Stem, the three of the bottleneck, classifier.
+    squares = sum(np.sum(np.square(kernel)) for kernel in kernels)
+    everything = sum(
+        np.sum(np.square(v)) for v in supernet.trainable_variables if len(v.shape) == 4
+    )
+    assert squares < 0.9 * everything
+
+    trainer = SearchTrainer(
+        supernet, controller, optimizer, batches, batches, WEIGHT_DECAY, 0.1, seed
+    )
+    metrics = trainer.train(tf.constant(1))
+    assert float(metrics["model/regularization_loss"]) == pytest.approx(
+        WEIGHT_DECAY / 2 * squares, rel=1e-5
+    )

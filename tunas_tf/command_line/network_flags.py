@@ -6,7 +6,7 @@ they stand for: `space()`, `architecture()`, `cost_model(space)`.
 
 import functools
 import json
-from typing import Any
+from typing import Any, Union
 
 from absl import flags
 
@@ -69,8 +69,9 @@ _DEFINITIONS = {
     "num_classes": (_integer_from_0, 1001, "Outputs of the classifier; 0 leaves it out."),
     "cost_model": (
         flags.DEFINE_string,
-        "pixel1",
-        f"One of {', '.join(cost_model_lib.NAMES)}, or the path of a cost model file.",
+        None,
+        f"One of {', '.join(cost_model_lib.NAMES)}, or the path of a cost model file; default: "
+        "the first of these that has figures for the network or space.",
     ),
     "seed": (_seed, 0, "Seed of all random numbers."),
     "format": (_format, "text", "Form of the output: text or json."),
@@ -143,26 +144,35 @@ def architecture() -> architecture_lib.Architecture:
     return loaded
 
 
-def _refuse_ignored_inputs() -> None:
+def _cost_model_name(of: Union[spec.SearchSpace, architecture_lib.Architecture]) -> str:
+    """--cost_model or its default; raises InputError if flags were given that it ignores."""
+    name = FLAGS.cost_model or cost_model_lib.default_name(of)
     require_effect(
         False,
-        cost_model_lib.ignored_inputs(FLAGS.cost_model),
-        f"--cost_model={FLAGS.cost_model} does not depend on it",
+        cost_model_lib.ignored_inputs(name),
+        f"--cost_model={name} does not depend on it",
     )
+    return name
 
 
 def cost_model(space: spec.SearchSpace) -> cost_model_lib.CostModel:
     """The cost model of --cost_model, --image_size and --num_classes for `space`."""
-    _refuse_ignored_inputs()
-    return cost_model_lib.get(FLAGS.cost_model, space, FLAGS.image_size, FLAGS.num_classes)
+    name = _cost_model_name(space)
+    return cost_model_lib.get(name, space, FLAGS.image_size, FLAGS.num_classes)
 
 
-def architecture_cost(architecture: architecture_lib.Architecture) -> tuple[float, str]:
-    """Cost and unit of one network by the same flags; its space need not exist any more."""
-    _refuse_ignored_inputs()
-    return cost_model_lib.architecture_cost(
-        FLAGS.cost_model, architecture, FLAGS.image_size, FLAGS.num_classes
+def architecture_cost(
+    architecture: architecture_lib.Architecture,
+) -> tuple[float, str, str]:
+    """Cost of one network by the same flags, its unit, and the cost model.
+
+    The space of the network need not exist any more.
+    """
+    name = _cost_model_name(architecture)
+    cost, unit = cost_model_lib.architecture_cost(
+        name, architecture, FLAGS.image_size, FLAGS.num_classes
     )
+    return cost, unit, name
 
 
 def print_result(value: Any, text: str) -> None:

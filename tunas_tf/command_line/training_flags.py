@@ -1,55 +1,80 @@
 """The flags of commands that train, and what every such command does with them."""
 
+import dataclasses
 import importlib.metadata
-import math
 import os
 import platform
 import sys
-from typing import Any, Callable
+from typing import Any, Callable, TypeVar
 
 from absl import flags
 
 from tunas_tf import __version__
 from tunas_tf.command_line.app import own_flags
 from tunas_tf.common.errors import InputError
+from tunas_tf.training import recipe
 
 __all__ = [
     "define",
+    "define_data",
+    "fill",
     "information",
     "print_settings",
     "require_checkpoint_dir",
     "settings",
     "stop_cleanly",
-    "total_steps",
 ]
 
 FLAGS = flags.FLAGS
 
-# What may change between two processes of one run: where things lie, and the cadence.
-_FREE_TO_CHANGE = {"checkpoint_dir", "iterations_per_loop", "checkpoint_interval", "dataset_dir"}
+_Settings = TypeVar("_Settings")
+
+# What may change between two processes of one run: where things lie (what is found there is
+# compared instead), and the cadence.
+_FREE_TO_CHANGE = {
+    "checkpoint_dir",
+    "checkpoint_interval",
+    "cost_model",
+    "dataset_dir",
+    "iterations_per_loop",
+    "space_module",
+}
 
 
-def define(epochs: float, train_batch_size: int) -> None:
-    """Defines the flags that all training commands have, with the given defaults."""
-    flags.DEFINE_string("checkpoint_dir", None, "Directory of the run; resumes if it holds one.")
+def define_data() -> None:
+    """Defines the flags that say which data a command reads, for `data.load`."""
     flags.DEFINE_string(
         "dataset",
         "digits",
         "digits, image_folder, or any image classification dataset of tensorflow-datasets.",
     )
     flags.DEFINE_string("dataset_dir", None, "Where the dataset is; default: the usual place.")
+    flags.DEFINE_float(
+        "reward_fraction",
+        None,
+        "Part of the training set that a search holds out for the reward; default: the dataset's "
+        "own (imagenet2012: the published 50,046 images; else 0.1).",
+        lower_bound=0,
+        upper_bound=1,
+    )
+
+
+def define(epochs: float, train_batch_size: int) -> None:
+    """Defines the flags that all training commands have, with the given defaults."""
+    flags.DEFINE_string("checkpoint_dir", None, "Directory of the run; resumes if it holds one.")
+    define_data()
     flags.DEFINE_float("epochs", epochs, "Passes over the training examples.", lower_bound=0)
     flags.DEFINE_integer(
         "train_batch_size", train_batch_size, "Examples per step, all replicas.", lower_bound=1
     )
-    flags.DEFINE_float(
-        "reward_fraction",
-        0.1,
-        "Part of the training set that a search holds out for the reward.",
-        lower_bound=0,
-        upper_bound=1,
-    )
     flags.DEFINE_float("label_smoothing", 0.1, "Of the training loss.", 0, 1)
+    flags.DEFINE_enum(
+        "use_bfloat16",
+        "auto",
+        recipe.PRECISIONS,
+        "Whether networks compute in bfloat16; ontpu: on TPUs only; auto: as ontpu for "
+        "mobilenet_v3_like_search, which needs it to fit on TPU v2, else false.",
+    )
     flags.DEFINE_integer(
         "iterations_per_loop", 50, "Steps between two looks at the progress.", lower_bound=1
     )
@@ -64,17 +89,12 @@ def require_checkpoint_dir() -> str:
     return FLAGS.checkpoint_dir
 
 
-def total_steps(num_examples: int) -> int:
-    """Steps of --epochs passes over `num_examples` in batches of --train_batch_size."""
-    if not math.isfinite(FLAGS.epochs):
-        raise InputError(f"--epochs={FLAGS.epochs}; give a finite number of passes.")
-    steps = int(FLAGS.epochs * num_examples / FLAGS.train_batch_size)
-    if steps < 1:
-        raise InputError(
-            f"{FLAGS.epochs:g} epochs of {num_examples} examples are less than one step of "
-            f"{FLAGS.train_batch_size}; give more --epochs or a smaller --train_batch_size."
-        )
-    return steps
+def fill(settings_type: type[_Settings], derived: dict[str, Any]) -> _Settings:
+    """A dataclass of settings; what is not `derived` is the value of the flag of that name."""
+    names = [field.name for field in dataclasses.fields(settings_type)]
+    return settings_type(
+        **{name: derived[name] if name in derived else FLAGS[name].value for name in names}
+    )
 
 
 def settings() -> dict[str, Any]:

@@ -5,13 +5,20 @@ from typing import Optional
 
 from tunas_tf.common.errors import InputError
 
-__all__ = ["ESTIMATORS", "REWARD_FUNCTIONS", "ControllerConfig", "validate_warmup"]
+__all__ = [
+    "ESTIMATORS",
+    "EXAMPLES_PER_LEARNING_RATE",
+    "REWARD_FUNCTIONS",
+    "ControllerConfig",
+    "validate_warmup",
+]
 
 REWARD_FUNCTIONS = ("abs", "mnas", "mnas_hard")
 ESTIMATORS = ("reinforce", "control_variate")
 
-# The published learning rate is per this many training examples in a step.
-_EXAMPLES_PER_LEARNING_RATE = 256
+# The published learning rates, of the controller as of the weights, are per this many
+# training examples in a step.
+EXAMPLES_PER_LEARNING_RATE = 256
 
 
 def validate_warmup(
@@ -119,4 +126,4 @@ class ControllerConfig:
     @property
     def base_learning_rate(self) -> float:
         """The learning rate at the end of the delay, for this batch size."""
-        return self.rl_learning_rate * self.train_batch_size / _EXAMPLES_PER_LEARNING_RATE
+        return self.rl_learning_rate * self.train_batch_size / EXAMPLES_PER_LEARNING_RATE

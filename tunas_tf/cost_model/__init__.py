@@ -3,7 +3,21 @@
 `tensorflow_evaluator` holds the one module that needs it.
 """
 
-from tunas_tf.cost_model.lookup import NAMES, architecture_cost, get, ignored_inputs
+from tunas_tf.cost_model.lookup import (
+    NAMES,
+    architecture_cost,
+    default_name,
+    get,
+    ignored_inputs,
+)
 from tunas_tf.cost_model.tables import CostModel, Table
 
-__all__ = ["NAMES", "CostModel", "Table", "architecture_cost", "get", "ignored_inputs"]
+__all__ = [
+    "NAMES",
+    "CostModel",
+    "Table",
+    "architecture_cost",
+    "default_name",
+    "get",
+    "ignored_inputs",
+]

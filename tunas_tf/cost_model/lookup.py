@@ -4,9 +4,11 @@ Some follow from the definition of the layers and exist for every space. Others 
 published or measured, of the networks of fixed spaces: built in, or in a file.
 """
 
+import contextlib
 import dataclasses
+import importlib.resources
 import os
-from typing import Any, Iterator, Optional
+from typing import Any, Iterator, Optional, Union
 
 from tunas_tf.common.errors import InputError
 from tunas_tf.cost_model import files
@@ -16,12 +18,13 @@ from tunas_tf.cost_model.tables import CostModel
 from tunas_tf.search_space import location, spec, traversal
 from tunas_tf.search_space.architecture import Architecture, resolve, to_json
 
-__all__ = ["NAMES", "architecture_cost", "get", "ignored_inputs"]
+__all__ = ["NAMES", "architecture_cost", "default_name", "get", "ignored_inputs"]
 
 # Name of each analytic cost model: the arguments of `get` that it does not depend on.
 _ANALYTIC = {"madds": (), "params": ("image_size",)}
-_BUILT_IN = ("pixel1",)
-NAMES = (*_BUILT_IN, *_ANALYTIC)
+# Latencies that ship with the package, those of a published device first.
+_LATENCIES = ("pixel1", "x86_litert")
+NAMES = (*_LATENCIES, *_ANALYTIC)
 
 _ADVICE = "use --cost_model=madds or params, or a file with figures for them"
 
@@ -33,7 +36,7 @@ def ignored_inputs(name: str) -> tuple[str, ...]:
     """
     if name in _ANALYTIC:
         return _ANALYTIC[name]
-    if name not in _BUILT_IN and not os.path.exists(name):
+    if name not in _LATENCIES and not os.path.exists(name):
         raise InputError(
             f"there is no cost model {name!r}; use one of {', '.join(NAMES)}, or the path of a "
             "cost model file (there is no file of that name either)."
@@ -44,7 +47,14 @@ def ignored_inputs(name: str) -> tuple[str, ...]:
 def _figures(name: str) -> Iterator[CostModel]:
     """The figures that `name`, built in or a path, stands for: a model for each of its spaces."""
     ignored_inputs(name)  # Raises InputError for an unknown name.
-    yield pixel1() if name == "pixel1" else files.load(name)
+    if name == "pixel1":
+        yield pixel1()
+    elif name in _LATENCIES:
+        with importlib.resources.as_file(importlib.resources.files(__package__)) as directory:
+            for path in sorted(directory.glob(f"{name}_*.json")):
+                yield files.load(str(path))
+    else:
+        yield files.load(name)
 
 
 def get(
@@ -78,6 +88,22 @@ def get(
             f"with other networks: {difference}; leave --filters_multiplier out, or {_ADVICE}."
         )
     return dataclasses.replace(model, space=space)
+
+
+def default_name(of: Union[spec.SearchSpace, Architecture]) -> str:
+    """The cost model of a space, or of one network, where none is asked for.
+
+    Published latencies, else those measured for this package on an x86 core, else, for all
+    that they do not know, "madds".
+    """
+    for name in _LATENCIES:
+        with contextlib.suppress(InputError):
+            if isinstance(of, Architecture):
+                architecture_cost(name, of)
+            else:
+                get(name, of)
+            return name
+    return "madds"
 
 
 def architecture_cost(

@@ -1,7 +1,7 @@
 """An architecture as an ordinary Keras network, for training from scratch and for export."""
 
 import dataclasses
-from typing import Optional, Union
+from typing import Optional, Sequence, Union
 
 import tensorflow as tf
 import tf_keras
@@ -10,7 +10,7 @@ from tunas_tf import layers
 from tunas_tf.search_space import operations, spec
 from tunas_tf.search_space.architecture import Architecture
 
-__all__ = ["build_backbone", "build_classifier", "kernels"]
+__all__ = ["build_backbone", "build_classifier", "build_layer", "build_layers", "kernels"]
 
 _EPSILON = 1e-3
 
@@ -199,6 +199,44 @@ def build_classifier(
     )(x)
     logits = tf_keras.layers.GlobalAveragePooling2D(name="logits", dtype="float32")(x)
     return tf_keras.Model(images, logits, name="classifier")
+
+
+def build_layer(layer, input_size: int, input_filters: int, filters: int) -> tf_keras.Model:
+    """One layer as a network of its own, to export and measure it.
+
+    Args:
+      layer: without choices, its expansions resolved, as `Architecture.layers` gives it.
+      input_size: side of the square input in pixels.
+      input_filters, filters: channels before and after it.
+
+    Returns:
+      [batch, input_size, input_size, input_filters] -> [batch, size, size, filters].
+    """
+    if type(layer) not in _FUNCTIONS:
+        raise TypeError(f"{type(layer).__name__} is no layer that computes something.")
+    inputs = tf_keras.Input((input_size, input_size, input_filters), name="inputs")
+    make = _Layers("layer", momentum=0.99, path_dropout_rate=0.0)
+    return tf_keras.Model(inputs, _apply(make, layer, inputs, filters), name="layer")
+
+
+def build_layers(
+    layers_in_row: Sequence, input_size: int, input_filters: int, filters: int
+) -> tf_keras.Model:
+    """Some layers as a network of their own, to export and measure them.
+
+    Args:
+      layers_in_row: without choices, expansions resolved, as `Architecture.layers` gives them.
+      input_size: side of the square input in pixels.
+      input_filters, filters: channels before the first layer, and behind each of them.
+
+    Returns:
+      [batch, input_size, input_size, input_filters] -> [batch, size, size, filters].
+    """
+    inputs = x = tf_keras.Input((input_size, input_size, input_filters), name="inputs")
+    for number, layer in enumerate(layers_in_row):
+        make = _Layers(f"layer{number}", momentum=0.99, path_dropout_rate=0.0)
+        x = _apply(make, layer, x, filters)
+    return tf_keras.Model(inputs, x, name="layers")
 
 
 def kernels(network: Union[tf_keras.Model, tf_keras.layers.Layer]) -> list[tf.Variable]:

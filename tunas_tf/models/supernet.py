@@ -91,9 +91,9 @@ class Supernet(tf_keras.Model):
             )
             l2_loss += loss
         active = width_of(self.slots[-1].outputs, masks).filters
-        logits = tf.reduce_mean(self.classifier(outputs, active), axis=[1, 2])
+        logits = tf.cast(self.classifier(outputs, active), tf.float32)
         l2_loss += self.classifier.l2_loss(active)
-        return SupernetOutput(tf.cast(logits, tf.float32), tuple(endpoints), l2_loss)
+        return SupernetOutput(tf.reduce_mean(logits, axis=[1, 2]), tuple(endpoints), l2_loss)
 
 
 def copy_weights(

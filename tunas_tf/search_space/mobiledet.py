@@ -47,10 +47,10 @@ def _tucker(strides: int) -> tuple[TuckerBottleneck, ...]:
 
 def _layers(strides: int) -> tuple:
     """The twelve options of a layer."""
-    expanded = [(Expansion(ratio), kernel_size) for ratio in (4, 8) for kernel_size in (3, 5)]
+    sizes = [(kernel_size, Expansion(ratio)) for ratio in (4, 8) for kernel_size in (3, 5)]
     return (
-        *(Bottleneck(kernel_size, expansion, strides=strides) for expansion, kernel_size in expanded),
-        *(FusedBottleneck(kernel_size, expansion, strides) for expansion, kernel_size in expanded),
+        *(Bottleneck(kernel_size, expansion, strides=strides) for kernel_size, expansion in sizes),
+        *(FusedBottleneck(kernel_size, expansion, strides) for kernel_size, expansion in sizes),
         *_tucker(strides),
     )
 

@@ -7,6 +7,7 @@ decorator; its name is the function's. Users register their own in a module of t
 
 import dataclasses
 import difflib
+import functools
 import importlib
 import math
 import os
@@ -39,6 +40,7 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_SPACES))
 
 
+@functools.cache
 def import_module(name: str) -> None:
     """Imports a user's module, which registers its spaces.
 
@@ -47,8 +49,6 @@ def import_module(name: str) -> None:
     """
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # `python -m` does so, a console script does not.
-    if name in sys.modules:
-        return
     before = names()
     try:
         importlib.import_module(name)
@@ -59,7 +59,8 @@ def import_module(name: str) -> None:
             f"the module {name!r} cannot be imported ({type(error).__name__}: {error}); give the "
             "name of a module in the current directory or on PYTHONPATH, without .py."
         ) from None
-    if names() == before:
+    # Whoever imported it before us, its spaces are there.
+    if names() == before and name not in {space.__module__ for space in _SPACES.values()}:
         raise InputError(
             f"the module {name!r} registers no search space; put `@register` before the function "
             "that returns one."
@@ -80,7 +81,13 @@ def get(ssd: str, filters_multiplier: float = 1.0) -> spec.SearchSpace:
             f"there is no search space {ssd!r}; {hint} {', '.join(names())}, "
             "and those that --space_module registers."
         )
-    space = _SPACES[ssd]()
+    try:
+        space = _SPACES[ssd]()
+    except Exception as error:  # pylint: disable=broad-except  # It may be the user's code.
+        raise InputError(
+            f"the search space {ssd!r} cannot be built ({type(error).__name__}: {error}); mend the "
+            "function that returns it."
+        ) from error
     if not isinstance(space, spec.SearchSpace):
         raise InputError(
             f"the search space {ssd!r} is a {type(space).__name__}; the registered function must "

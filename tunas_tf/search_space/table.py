@@ -135,9 +135,10 @@ def network_table(
     return align([header, *map(cells, rows), ["total", *[""] * 8, *totals]])
 
 
-def _is_long(node) -> bool:
-    """Whether the options are too many for one line: more than a few whole layers."""
-    return len(node.choices) > 4 and any(map(dataclasses.is_dataclass, node.choices[:1]))
+def _is_long(node: spec.OneOf) -> bool:
+    """Whether the options are too many for one line: more than two whole layers."""
+    short = (int, str, spec.Expansion)
+    return len(node.choices) > 2 and not all(isinstance(o, short) for o in node.choices)
 
 
 def _options_text(node, legend: dict[spec.OneOf, str]) -> str:
@@ -148,8 +149,7 @@ def _options_text(node, legend: dict[spec.OneOf, str]) -> str:
     """
     if isinstance(node, spec.OneOf):
         if _is_long(node):
-            letter = legend.setdefault(node, chr(ord("A") + len(legend)))
-            return f"one of {letter}"
+            return f"one of {legend.setdefault(node, _letter(len(legend)))}"
         options = ", ".join(_options_text(option, legend) for option in node.choices)
         return options if len(node.choices) == 1 else "{" + options + "}"
     if isinstance(node, spec.Expansion):
@@ -165,18 +165,32 @@ def _options_text(node, legend: dict[spec.OneOf, str]) -> str:
     return _operation(node) + (f"({', '.join(arguments)})" if arguments else "")
 
 
+def _letter(number: int) -> str:
+    """0 -> "A", 25 -> "Z", 26 -> "A1", ..."""
+    round_number, letter = divmod(number, 26)
+    return chr(ord("A") + letter) + (str(round_number) if round_number else "")
+
+
 def space_table(space: spec.SearchSpace) -> str:
-    """The space as text: equal neighbours in a block on one line, with what may be chosen."""
+    """The space as text, in the order of its choices: layers, then the filters of their block.
+
+    Equal neighbours are on one line; `choices` counts those of each of them.
+    """
     legend: dict[spec.OneOf, str] = {}
-    rows = [("block", "filters", "layers", "choices", "options of each layer")]
+    rows = [("block", "layers", "choices", "options of each layer, and of the block's filters")]
     for index, block in enumerate(space.blocks):
-        filters = _options_text(block.filters, legend)
         for layer, group in itertools.groupby(block.layers):
             num_choices = len(traversal.choices_of(layer))
             text = _options_text(layer, legend)
-            rows.append((index, filters, len(list(group)), num_choices or "", text))
+            rows.append((index, len(list(group)), num_choices or "", text))
+        num_choices = len(traversal.choices_of(block.filters))
+        text = f"filters={_options_text(block.filters, legend)}"
+        rows.append((index, "", num_choices or "", text))
     lines = [align(rows)]
-    for choice, letter in list(legend.items()):
+    explained = 0
+    while explained < len(legend):  # What is explained may need explaining itself.
+        choice, letter = list(legend.items())[explained]
         lines.append(f"\n{letter}:")
         lines += [f"  {i:2}  {_options_text(o, legend)}" for i, o in enumerate(choice.choices)]
+        explained += 1
     return "\n".join(lines)

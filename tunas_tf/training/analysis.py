@@ -12,6 +12,7 @@ from tunas_tf import search_space
 from tunas_tf.common.errors import InputError
 from tunas_tf.common.files import write_json
 from tunas_tf.controller import Selection, select_argmax, select_feasible
+from tunas_tf.cost_model import files as cost_model_files
 from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space import spec, table, traversal
 from tunas_tf.training.run_directory import load_config
@@ -97,9 +98,7 @@ def analyze(directory: str, select: str, tolerance: Optional[float] = None) -> A
         return Analysis(
             space, config, step, probabilities, selections, "argmax", None, None, None, tolerance
         )
-    cost_model = cost_model_lib.get(
-        settings["cost_model"], space, settings["image_size"], derived["num_classes"]
-    )
+    cost_model = cost_model_files.from_json(config["cost_model"])
     target = derived["rl_cost_model_target"]
     selections = {
         "argmax": select_argmax(cost_model, probabilities),

@@ -15,6 +15,7 @@ from tunas_tf.search_space.architecture import Architecture
 from tunas_tf.training.classifier_trainer import ClassifierEvaluator, ClassifierTrainer
 from tunas_tf.training.loop import LoopOptions, checkpoint_megabytes, run_training
 from tunas_tf.training.optimization import make_optimizer
+from tunas_tf.training.precision import network_precision
 from tunas_tf.training.run_directory import RunDirectory
 
 __all__ = ["ClassifierSettings", "disk_megabytes", "run_classifier"]
@@ -34,8 +35,10 @@ class ClassifierSettings:
       weight_decay: factor of half the sum of squares of the kernels.
       label_smoothing: of the training loss.
       dropout_rate: of the features before the classifier.
+      path_dropout_rate: of the branches that residual layers add, per example.
       batch_norm_momentum: of the moving averages.
-      seed: of weights and data.
+      use_bfloat16: whether the network computes in bfloat16.
+      seed: of weights, dropout and data.
     """
 
     total_steps: int
@@ -49,8 +52,17 @@ class ClassifierSettings:
     weight_decay: float
     label_smoothing: float
     dropout_rate: float
+    path_dropout_rate: float
     batch_norm_momentum: float
+    use_bfloat16: bool
     seed: int
+
+    def __post_init__(self):
+        for name in ("dropout_rate", "path_dropout_rate"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(
+                    f"{name} is {getattr(self, name):g}; it must be at least 0 and below 1."
+                )
 
 
 def disk_megabytes(num_params: int) -> float:
@@ -82,13 +94,15 @@ def run_classifier(
     """
     strategy = tf.distribute.get_strategy()
     tf_keras.utils.set_random_seed(settings.seed)
-    network = build_classifier(
-        architecture,
-        dataset.num_classes,
-        dataset.image_size,
-        settings.dropout_rate,
-        settings.batch_norm_momentum,
-    )
+    with network_precision(settings.use_bfloat16):
+        network = build_classifier(
+            architecture,
+            dataset.num_classes,
+            dataset.image_size,
+            dropout_rate=settings.dropout_rate,
+            path_dropout_rate=settings.path_dropout_rate,
+            batch_norm_momentum=settings.batch_norm_momentum,
+        )
     global_step = orbit.utils.create_global_step()
     if train:
         optimizer = make_optimizer(

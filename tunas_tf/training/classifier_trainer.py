@@ -6,7 +6,7 @@ import tf_keras
 
 from tunas_tf.models import kernels
 from tunas_tf.training.classification import MeanMetrics, correct, smoothed_cross_entropy
-from tunas_tf.training.optimization import RMSProp
+from tunas_tf.training.optimization import RMSProp, apply_mean_gradients
 
 __all__ = ["ClassifierEvaluator", "ClassifierTrainer"]
 
@@ -60,7 +60,6 @@ class ClassifierTrainer(orbit.StandardTrainer):
         self.global_step.assign_add(1)
 
     def _replica_step(self, images, labels):
-        variables = self.network.trainable_variables
         with tf.GradientTape() as tape:
             logits = self.network(images, training=True)
             empirical_loss = smoothed_cross_entropy(logits, labels, self.label_smoothing)
@@ -68,12 +67,8 @@ class ClassifierTrainer(orbit.StandardTrainer):
                 [tf.nn.l2_loss(kernel) for kernel in self._kernels]
             )
             loss = empirical_loss + regularization_loss
-        gradients = tf.distribute.get_replica_context().all_reduce(
-            tf.distribute.ReduceOp.MEAN, tape.gradient(loss, variables)
-        )
-        learning_rate = self.optimizer.learning_rate(self.optimizer.iterations)
-        self.optimizer.apply_gradients(
-            zip(gradients, variables), experimental_aggregate_gradients=False
+        learning_rate = apply_mean_gradients(
+            tape, loss, self.network.trainable_variables, self.optimizer
         )
         self._metrics.update(
             {

@@ -1,4 +1,4 @@
-"""The published optimiser of network weights: RMSProp with a warmup and a cosine decay."""
+"""How network weights are updated: RMSProp with a warmup and a cosine decay, as published."""
 
 import math
 from typing import Sequence
@@ -6,10 +6,9 @@ from typing import Sequence
 import tensorflow as tf
 import tf_keras
 
-__all__ = ["RMSProp", "WarmupCosine", "make_optimizer"]
+from tunas_tf.controller.config import EXAMPLES_PER_LEARNING_RATE
 
-# The published learning rates are per this many examples in a step.
-_EXAMPLES_PER_LEARNING_RATE = 256
+__all__ = ["RMSProp", "WarmupCosine", "apply_mean_gradients", "make_optimizer"]
 
 
 class WarmupCosine(tf_keras.optimizers.schedules.LearningRateSchedule):
@@ -84,10 +83,42 @@ def make_optimizer(
       momentum: m above.
     """
     schedule = WarmupCosine(
-        peak=learning_rate * batch_size / _EXAMPLES_PER_LEARNING_RATE,
+        peak=learning_rate * batch_size / EXAMPLES_PER_LEARNING_RATE,
         warmup_steps=warmup_steps_fraction * total_steps,
         total_steps=total_steps,
     )
     optimizer = RMSProp(schedule, rho=0.9, momentum=momentum, epsilon=1.0)
     optimizer._create_all_weights(variables)  # pylint: disable=protected-access
     return optimizer
+
+
+def apply_mean_gradients(
+    tape: tf.GradientTape,
+    loss: tf.Tensor,
+    variables: Sequence[tf.Variable],
+    optimizer: RMSProp,
+) -> tf.Tensor:
+    """One update of `variables`, in replica context, with the mean gradients of all replicas.
+
+    What the loss does not depend on gets zero gradients: its momentum goes on.
+
+    Args:
+      tape: has recorded this replica's loss.
+      loss: float32 scalar.
+      variables: what is trained, the same list on all replicas.
+      optimizer: from `make_optimizer`.
+
+    Returns:
+      The learning rate of the update.
+    """
+    gradients = tape.gradient(
+        loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
+    gradients = tf.distribute.get_replica_context().all_reduce(
+        tf.distribute.ReduceOp.MEAN, gradients
+    )
+    learning_rate = optimizer.learning_rate(optimizer.iterations)
+    optimizer.apply_gradients(
+        zip(gradients, variables), experimental_aggregate_gradients=False
+    )
+    return learning_rate

@@ -2,6 +2,7 @@
 
     config.json        the command, its flags, derived settings, versions
     search_space.json  the tree that is searched (searches only)
+    cost_model.json    the costs that it is searched by (searches with a cost model)
     ckpt-*             checkpoints, the newest few
     metrics.jsonl      one line per loop of steps
     events.out.*       the same for TensorBoard
@@ -23,7 +24,6 @@ from tunas_tf.common.files import write_json
 __all__ = ["RunDirectory", "load_config"]
 
 _CONFIG = "config.json"
-_SEARCH_SPACE = "search_space.json"
 _METRICS = "metrics.jsonl"
 
 
@@ -41,16 +41,15 @@ def _read_json(path: str) -> Any:
 
 
 def load_config(path: str, command: str) -> dict[str, Any]:
-    """The config.json of a run of `command` in the directory `path`, with its search space."""
+    """The config.json of a run of `command` in the directory `path`, with its documents."""
     config = _read_json(os.path.join(path, _CONFIG))
     if config.get("command") != command:
         raise InputError(
             f"{path} holds a run of {config.get('command')}, not of {command}; give the "
             f"directory of a {command}."
         )
-    space_file = os.path.join(path, _SEARCH_SPACE)
-    if os.path.exists(space_file):
-        config["search_space"] = _read_json(space_file)
+    for name in config.get("documents", ()):
+        config[name] = _read_json(os.path.join(path, f"{name}.json"))
     return config
 
 
@@ -68,7 +67,7 @@ class RunDirectory:
         command: str,
         settings: dict[str, Any],
         information: dict[str, Any],
-        search_space: Optional[dict[str, Any]] = None,
+        documents: Optional[dict[str, dict[str, Any]]] = None,
     ):
         """Creates the directory, or checks that it holds the same run. Writes nothing else.
 
@@ -78,7 +77,8 @@ class RunDirectory:
           settings: what decides the result, JSON values; equal whenever the run is resumed.
           information: more to be noted in config.json. Of it, "derived" (what follows from the
             settings and the data) must be equal too.
-          search_space: the space as JSON values, for a search.
+          documents: what decides the result and is too long for a setting, JSON values:
+            "search_space", "cost_model". Each becomes a file of its own.
 
         Raises:
           InputError: the directory belongs to another run, or cannot be written.
@@ -86,7 +86,7 @@ class RunDirectory:
         self.path = path
         self.resumes = os.path.exists(os.path.join(path, _CONFIG))
         if self.resumes:
-            self._check_same(command, settings, information, search_space)
+            self._check_same(command, settings, information, documents or {})
             return
         try:
             os.makedirs(path, exist_ok=True)
@@ -95,10 +95,15 @@ class RunDirectory:
                     f"the directory {path} is not empty and holds no run of this program; give "
                     "a new or an empty --checkpoint_dir."
                 )
-            if search_space is not None:
-                write_json(os.path.join(path, _SEARCH_SPACE), search_space)
+            for name, document in (documents or {}).items():
+                write_json(os.path.join(path, f"{name}.json"), document)
             # Last: a directory with a config.json is complete.
-            config = {"command": command, "settings": settings, **information}
+            config = {
+                "command": command,
+                "settings": settings,
+                "documents": sorted(documents or {}),
+                **information,
+            }
             write_json(os.path.join(path, _CONFIG), config)
         except OSError as error:
             raise InputError(
@@ -106,23 +111,30 @@ class RunDirectory:
                 "--checkpoint_dir that you may write to."
             ) from None
 
-    def _check_same(self, command, settings, information, search_space) -> None:
+    def _check_same(self, command, settings, information, documents) -> None:
         config = load_config(self.path, command)
-        if config.get("search_space") != search_space:
-            raise InputError(
-                f"{self.path} holds a run on another search space "
-                f"({config['search_space']['name']}, as it was then); give another "
-                "--checkpoint_dir."
-            )
+        for name, document in documents.items():
+            # Through JSON, which knows no tuples.
+            if config.get(name) != json.loads(json.dumps(document)):
+                raise InputError(
+                    f"{self.path} holds a run with another {name.replace('_', ' ')}, as its "
+                    f"{name}.json says; give another --checkpoint_dir."
+                )
         old = {**config["settings"], **config.get("derived", {})}
-        # Through JSON, which knows no tuples.
         new = json.loads(json.dumps({**settings, **information.get("derived", {})}))
-        for name in sorted({*old, *new}):
+
+        def follows_from_others(name):
+            return config["settings"].get(name) == settings.get(name)
+
+        for name in sorted({*old, *new}, key=lambda name: (follows_from_others(name), name)):
             before, now = old.get(name), new.get(name)
             if before != now:
+                difference = f"{name}={before}, now it is {now}"
+                if isinstance(before, dict):  # Too long to be compared by eye.
+                    difference = f"another {name}"
                 raise InputError(
-                    f"{self.path} was started with {name}={before}, now it is {now}; give the "
-                    "same value to resume, or another --checkpoint_dir to start anew."
+                    f"{self.path} was started with {difference}; give the same value to resume, "
+                    "or another --checkpoint_dir to start anew."
                 )
         if not os.access(self.path, os.W_OK):
             raise InputError(

@@ -8,7 +8,6 @@ import tensorflow as tf
 import tf_keras
 
 from tunas_tf import cost_model as cost_model_lib
-from tunas_tf.common.errors import InputError
 from tunas_tf.controller import Controller, ControllerConfig, select_feasible
 from tunas_tf.cost_model.tensorflow_evaluator import TensorFlowCostModel
 from tunas_tf.data import ClassificationDataset
@@ -16,15 +15,16 @@ from tunas_tf.models import Supernet
 from tunas_tf.search_space import spec, traversal
 from tunas_tf.training.loop import LoopOptions, checkpoint_megabytes, run_training
 from tunas_tf.training.optimization import make_optimizer
+from tunas_tf.training.precision import network_precision
 from tunas_tf.training.run_directory import RunDirectory
 from tunas_tf.training.search_trainer import SearchTrainer
 
 __all__ = [
     "SearchSettings",
     "TargetWatch",
-    "derived_target",
     "disk_megabytes",
     "make_supernet",
+    "require_network_at",
     "run_search",
 ]
 
@@ -59,34 +59,25 @@ class SearchSettings:
     cost_tolerance: float
 
 
-def derived_target(
-    cost_model: cost_model_lib.CostModel, target: Optional[float], tolerance: float
-) -> float:
-    """The cost target: as given, else the cost of the space's reference network.
-
-    Raises:
-      InputError: the space has no reference network, or no network within the tolerance.
-    """
-    if target is None:
-        target = cost_model.reference_cost()
-        if target is None:
-            raise InputError(
-                f"{cost_model.space.name} has no reference network to take a target from; give "
-                "--rl_cost_model_target."
-            )
-    # Fails now, if it would fail after the search.
+def require_network_at(
+    cost_model: cost_model_lib.CostModel, target: float, tolerance: float
+) -> None:
+    """Raises InputError if no network of the space is within the tolerance of the target."""
+    # By the selection itself, which fails now if it would fail after the search.
     uniform = [
         np.full(choice.num_options, 1 / choice.num_options)
         for choice in traversal.choices_of(cost_model.space)
     ]
     select_feasible(cost_model, uniform, target, tolerance)
-    return target
 
 
-def make_supernet(space: spec.SearchSpace, num_classes: int, seed: int) -> Supernet:
+def make_supernet(
+    space: spec.SearchSpace, num_classes: int, seed: int, use_bfloat16: bool = False
+) -> Supernet:
     """A supernet with fresh weights that only the seed decides."""
     tf_keras.utils.set_random_seed(seed)
-    return Supernet(space, num_classes)
+    with network_precision(use_bfloat16):
+        return Supernet(space, num_classes)
 
 
 def disk_megabytes(supernet: Supernet) -> float:

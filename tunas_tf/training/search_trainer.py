@@ -14,7 +14,7 @@ from tunas_tf.controller import Controller
 from tunas_tf.models import Supernet
 from tunas_tf.search_space import traversal
 from tunas_tf.training.classification import MeanMetrics, correct, smoothed_cross_entropy
-from tunas_tf.training.optimization import RMSProp
+from tunas_tf.training.optimization import RMSProp, apply_mean_gradients
 
 __all__ = ["SearchTrainer"]
 
@@ -105,21 +105,13 @@ class SearchTrainer(orbit.StandardTrainer):
 
     def _train_weights(self, masks, images, labels) -> dict[str, tf.Tensor]:
         """Updates the shared weights with one batch; returns scalars of this replica."""
-        variables = self.supernet.trainable_variables
         with tf.GradientTape() as tape:
             output = self.supernet(images, masks, training=True)
             empirical_loss = smoothed_cross_entropy(output.logits, labels, self.label_smoothing)
             regularization_loss = self.weight_decay * output.l2_loss
             loss = empirical_loss + regularization_loss
-        gradients = tape.gradient(
-            loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
-        gradients = tf.distribute.get_replica_context().all_reduce(
-            tf.distribute.ReduceOp.MEAN, gradients
-        )
-        learning_rate = self.optimizer.learning_rate(self.optimizer.iterations)
-        self.optimizer.apply_gradients(
-            zip(gradients, variables), experimental_aggregate_gradients=False
+        learning_rate = apply_mean_gradients(
+            tape, loss, self.supernet.trainable_variables, self.optimizer
         )
         return {
             "model/loss": loss,

@@ -1,0 +1,1 @@
+"""TFLite files of networks: conversion, verification, and measuring their latency."""

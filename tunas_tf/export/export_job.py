@@ -1,0 +1,186 @@
+"""Exporting one network, from plain settings to a verified .tflite file."""
+
+import dataclasses
+import sys
+from typing import Any, Optional
+
+import tf_keras
+import tqdm
+
+from tunas_tf import data
+from tunas_tf.common.errors import InputError
+from tunas_tf.export import metadata as metadata_lib
+from tunas_tf.export import output as output_lib
+from tunas_tf.export import verification
+from tunas_tf.export.conversion import convert
+from tunas_tf.export.images import ExportImages, Sample
+from tunas_tf.export.runtime import TFLiteNetwork
+from tunas_tf.export.trained_network import TrainedNetwork
+from tunas_tf.models import build_classifier
+from tunas_tf.search_space.architecture import Architecture
+
+__all__ = ["ExportSettings", "export_network"]
+
+# Of initial weights: an export is the same each time.
+_SEED = 0
+
+# What follows from neither flags nor run nor dataset.
+_IMAGE_SIZE, _NUM_CLASSES = 224, 1001
+
+# Images for a comparison that measures no accuracy.
+_NUM_COMPARED = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportSettings:
+    """What is exported, and how. None stands for what follows from the run or the dataset.
+
+    Attributes:
+      output: the file to write.
+      quantize: a key of `quantization.QUANTIZATIONS`.
+      image_size: side of the images in pixels.
+      num_classes: outputs of the classifier.
+      dataset: name of the images' dataset.
+      dataset_dir: where it is.
+      num_representative_images: that int8 is calibrated with.
+      num_test_images: that the file is compared with Keras on; 0 is all.
+    """
+
+    output: str
+    quantize: str
+    image_size: Optional[int]
+    num_classes: Optional[int]
+    dataset: Optional[str]
+    dataset_dir: Optional[str]
+    num_representative_images: int
+    num_test_images: Optional[int]
+
+
+def _open_images(
+    settings: ExportSettings, trained: Optional[TrainedNetwork], image_size: int
+) -> tuple[ExportImages, list[str]]:
+    """The images of --dataset, else of the run, else random ones; and warnings about them."""
+    name, directory, fraction = settings.dataset, settings.dataset_dir, None
+    splits = ("train", "test")
+    if trained is not None and name in (None, trained.dataset):
+        name, directory = trained.dataset, directory or trained.dataset_dir
+        fraction, splits = trained.reward_fraction, (trained.train_split, trained.test_split)
+    if name is None:
+        return ExportImages(None, *splits, image_size), []
+    try:
+        dataset = data.load(name, directory, image_size, fraction)
+        dataset.num_examples(splits[1])  # They may be missing where the others are.
+        return ExportImages(dataset, *splits, image_size), []
+    except InputError as error:
+        if settings.dataset or settings.dataset_dir or settings.quantize == "int8":
+            raise
+        # The network can be exported all the same, also where its images never were.
+        warning = (
+            "the file was compared with Keras on random images, and its description has no "
+            f"labels, as the images of the run are not here: {error}"
+        )
+        return ExportImages(None, *splits, image_size), [warning]
+
+
+def _num_classes(settings, trained, dataset) -> int:
+    """Outputs of the classifier; InputError if what is known about them differs."""
+    known = {
+        "--num_classes": settings.num_classes,
+        "the checkpoint": trained and trained.num_classes,
+        "the dataset": dataset and dataset.num_classes,
+    }
+    numbers = {source: number for source, number in known.items() if number is not None}
+    if len(set(numbers.values())) > 1:
+        texts = [f"{source} has {number}" for source, number in numbers.items()]
+        raise InputError(
+            f"the numbers of classes differ: {', '.join(texts)}; leave --num_classes out, or give "
+            "the --dataset that belongs to the network."
+        )
+    return next(iter(numbers.values()), _NUM_CLASSES)
+
+
+def _num_test_images(settings: ExportSettings, trained: Optional[TrainedNetwork]) -> int:
+    """How many are compared, 0 for all: all where the accuracy may have changed, else a few."""
+    if settings.num_test_images is not None:
+        return settings.num_test_images
+    return 0 if trained is not None and settings.quantize != "none" else _NUM_COMPARED
+
+
+def _compare(network: tf_keras.Model, tflite: bytes, sample: Sample, has_accuracy: bool):
+    batches = ((images, labels if has_accuracy else None) for images, labels in sample.batches)
+    # Where nobody watches a bar move, there is none.
+    with tqdm.tqdm(
+        total=sample.num_images, unit="image", leave=False, disable=not sys.stderr.isatty()
+    ) as bar:
+        return verification.compare(network, TFLiteNetwork(tflite), batches, bar.update)
+
+
+def _accuracy_warnings(comparison: verification.Comparison) -> list[str]:
+    loss = verification.accuracy_loss(comparison)
+    if loss is None or loss <= verification.MAX_ACCURACY_LOSS:
+        return []
+    return [
+        f"the file is {100 * loss:.1f} points less accurate than the network in Keras, expected "
+        f"are at most {100 * verification.MAX_ACCURACY_LOSS:.0f}; try another --quantize, or more "
+        "--num_representative_images."
+    ]
+
+
+def export_network(
+    settings: ExportSettings,
+    architecture: Optional[Architecture],
+    trained: Optional[TrainedNetwork],
+) -> dict[str, Any]:
+    """Converts a network, verifies the file, and writes it with its description.
+
+    Args:
+      settings: what to do.
+      architecture: the network; None for that of `trained`.
+      trained: the run that the weights are from; None for initial ones, which are as good for
+        measuring latency.
+
+    Returns:
+      The description, as in NAME.json.
+
+    Raises:
+      InputError: the settings do not fit, or the file is not what it should be. Then nothing
+        was written.
+    """
+    if trained is not None:
+        architecture = trained.agree_on(architecture)
+    image_size = settings.image_size or (trained.image_size if trained else _IMAGE_SIZE)
+    images, warnings = _open_images(settings, trained, image_size)
+    num_classes = _num_classes(settings, trained, images.dataset)
+    calibration = None
+    if settings.quantize == "int8":
+        calibration = images.representative(settings.num_representative_images)
+    if trained is not None:
+        network = trained.build(image_size)
+    else:
+        tf_keras.utils.set_random_seed(_SEED)
+        network = build_classifier(architecture, num_classes, image_size)
+
+    tflite = convert(
+        network,
+        quantize=settings.quantize,
+        representative_images=calibration
+        and (image for batch, _ in calibration.batches for image in batch),
+    )
+    tested = images.test(_num_test_images(settings, trained))
+    comparison = _compare(network, tflite, tested, has_accuracy=trained is not None)
+    verification.require_same(comparison, settings.quantize)
+    metadata = metadata_lib.describe(
+        path=settings.output,
+        tflite=tflite,
+        architecture=architecture,
+        num_classes=num_classes,
+        quantize=settings.quantize,
+        dataset=images.dataset,
+        step=trained and trained.step,
+        calibrated_on=calibration and calibration.description,
+        compared_on=tested.description,
+        comparison=comparison,
+        warnings=[*warnings, *_accuracy_warnings(comparison)],
+    )
+    output_lib.write(settings.output, tflite, metadata)
+    return metadata

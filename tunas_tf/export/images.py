@@ -1,0 +1,125 @@
+"""The images that a file is calibrated and verified with: of a dataset, else random ones."""
+
+import dataclasses
+from typing import Iterable, NamedTuple, Optional
+
+import numpy as np
+import tensorflow as tf
+
+from tunas_tf.common.errors import InputError
+from tunas_tf.data import ClassificationDataset, preprocessing
+from tunas_tf.export.quantization import MIN_REPRESENTATIVE_IMAGES
+
+__all__ = ["ExportImages", "Sample", "random_images"]
+
+_BATCH_SIZE = 32
+
+# Of random images there is no "all".
+_NUM_RANDOM_IMAGES = 64
+
+# The same images each time; those that calibrate are not those that verify.
+_CALIBRATION_SEED, _TEST_SEED = 0, 1
+
+# Random images show patches of this many pixels, about the scale of parts of objects.
+_PATCH = 8
+
+
+def random_images(num_images: int, image_size: int, seed: int) -> np.ndarray:
+    """Soft patches of random colours with noise, normalised as real images are.
+
+    Returns:
+      float32 [num_images, image_size, image_size, 3].
+    """
+    generator = np.random.default_rng(seed)
+    patches = -(-image_size // _PATCH) + 1
+    colours = generator.uniform(0, 255, (num_images, patches, patches, 3))
+    pixels = tf.image.resize(colours, (image_size, image_size), method="bilinear").numpy()
+    pixels += generator.normal(0, 8, pixels.shape)
+    return preprocessing.normalise(pixels.clip(0, 255).astype(np.uint8)).numpy()
+
+
+class Sample(NamedTuple):
+    """Some images.
+
+    Attributes:
+      description: what they are, for people.
+      num_images: how many.
+      batches: of (images float32 [batch, size, size, 3], labels int32 [batch] or None).
+    """
+
+    description: str
+    num_images: int
+    batches: Iterable[tuple[np.ndarray, Optional[np.ndarray]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportImages:
+    """Where the images come from.
+
+    Attributes:
+      dataset: of the network; None for random images.
+      train_split, test_split: of the dataset, for calibration and for verification.
+      image_size: side of the images in pixels.
+    """
+
+    dataset: Optional[ClassificationDataset]
+    train_split: str
+    test_split: str
+    image_size: int
+
+    def representative(self, num_images: int) -> Sample:
+        """Random training images, prepared as for evaluation.
+
+        Raises:
+          InputError: these are too few, or the dataset has no more.
+        """
+        if self.dataset is None:
+            return self._random(num_images, _CALIBRATION_SEED)
+        available = self.dataset.num_examples(self.train_split)
+        if not MIN_REPRESENTATIVE_IMAGES <= num_images <= available:
+            raise InputError(
+                f"int8 needs {MIN_REPRESENTATIVE_IMAGES} representative images or more; "
+                f"{num_images} were asked for, and {self.dataset.name} has {available} in "
+                f"{self.train_split}. Give another --num_representative_images, or a larger "
+                "--dataset."
+            )
+        batches = self.dataset.training_batches(
+            self.train_split, 1, _CALIBRATION_SEED, augment=False
+        )
+        return Sample(
+            f"{num_images} images of {self.dataset.name}, {self.train_split}",
+            num_images,
+            batches.take(num_images).as_numpy_iterator(),
+        )
+
+    def test(self, num_images: int) -> Sample:
+        """The first test images, or random ones without labels.
+
+        Args:
+          num_images: how many; 0 stands for all, or for 64 random ones.
+        """
+        if self.dataset is None:
+            return self._random(num_images or _NUM_RANDOM_IMAGES, _TEST_SEED)
+        available = self.dataset.num_examples(self.test_split)
+        num_images = min(num_images or available, available)
+        return Sample(
+            f"{num_images} images of {self.dataset.name}, {self.test_split}",
+            num_images,
+            self._first_test_images(num_images),
+        )
+
+    def _random(self, num_images: int, seed: int) -> Sample:
+        images = random_images(num_images, self.image_size, seed)
+        starts = range(0, num_images, _BATCH_SIZE)
+        batches = [(images[start : start + _BATCH_SIZE], None) for start in starts]
+        return Sample(f"{num_images} random images", num_images, batches)
+
+    def _first_test_images(self, num_images: int):
+        left = num_images
+        batches = self.dataset.evaluation_batches(self.test_split, _BATCH_SIZE)
+        for images, labels, weights in batches.as_numpy_iterator():
+            number = min(left, int(weights.sum()))  # The padding of the last batch comes last.
+            yield images[:number], labels[:number]
+            left -= number
+            if not left:
+                return

@@ -1,0 +1,170 @@
+"""The description of an exported file: all that an app needs to use it, and where it is from."""
+
+import dataclasses
+import importlib.metadata
+import os
+import platform
+from typing import Any, Optional
+
+import numpy as np
+
+from tunas_tf import __version__
+from tunas_tf.data import ClassificationDataset, preprocessing
+from tunas_tf.export import operators, output
+from tunas_tf.export.latency import sha256
+from tunas_tf.export.quantization import QUANTIZATIONS
+from tunas_tf.export.runtime import TensorInfo, TFLiteNetwork
+from tunas_tf.export.verification import Comparison
+from tunas_tf.search_space import architecture as architecture_lib
+from tunas_tf.search_space import arithmetic, traversal
+from tunas_tf.search_space.architecture import Architecture
+
+__all__ = ["describe", "to_text"]
+
+_VERSION = 1
+
+
+def _preprocessing(dataset: Optional[ClassificationDataset], image_size: int) -> dict[str, Any]:
+    """How pixels become the network's input, for whoever writes the app."""
+    black, white = (preprocessing.normalise(np.full(3, v)).numpy() for v in (0.0, 255.0))
+    deviation = 1.0 / (white - black)
+    crop, fraction = None, None  # They depend on the images, and perhaps none are known.
+    if dataset is not None and _is_whole(dataset):
+        crop, fraction = "whole image", 1.0
+    elif dataset is not None:
+        crop, fraction = "central square", _crop_fraction(image_size)
+    return {
+        "crop": crop,
+        "crop_fraction_of_shorter_side": fraction,
+        "resize": "bicubic",
+        "image_size": image_size,
+        "layout": "NHWC",
+        "channels": "RGB",
+        "pixel_range": [0, 255],
+        "formula": "(pixel / 255 - mean) / deviation, for each channel; of an int8 file then "
+        "round(value / scale) + zero_point, clipped to -128 ... 127",
+        "mean": np.round(-black * deviation, 6).tolist(),
+        "deviation": np.round(deviation, 6).tolist(),
+    }
+
+
+def _is_whole(dataset: ClassificationDataset) -> bool:
+    return dataset._small  # pylint: disable=protected-access
+
+
+def _crop_fraction(image_size: int) -> float:
+    shorter_side = 100_000
+    window = preprocessing.centre_window(np.array([shorter_side] * 2, np.int32), image_size)
+    return int(window[2]) / shorter_side
+
+
+def _tensor(info: TensorInfo) -> dict[str, Any]:
+    return {
+        "tensor": info.name,
+        "shape": list(info.shape),
+        "dtype": info.dtype,
+        "scale": info.affine and info.affine.scale,
+        "zero_point": info.affine and info.affine.zero_point,
+    }
+
+
+def _versions() -> dict[str, str]:
+    packages = ("ai-edge-litert", "numpy", "tensorflow", "tf_keras")
+    return {
+        "tunas_tf": __version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in packages},
+    }
+
+
+def describe(
+    *,
+    path: str,
+    tflite: bytes,
+    architecture: Architecture,
+    num_classes: int,
+    quantize: str,
+    dataset: Optional[ClassificationDataset],
+    step: Optional[int],
+    calibrated_on: Optional[str],
+    compared_on: str,
+    comparison: Comparison,
+    warnings: list[str],
+) -> dict[str, Any]:
+    """The contents of the JSON file beside an exported file, as JSON values.
+
+    Args:
+      path: of the exported file; of it only the name is noted.
+      tflite: its contents.
+      architecture, num_classes: the network.
+      quantize: a key of `QUANTIZATIONS`.
+      dataset: of the network's images, for labels and preprocessing; None if not known.
+      step: of the checkpoint that the weights are from; None for initial weights.
+      calibrated_on: the representative images, for int8.
+      compared_on, comparison: how the file was verified.
+      warnings: sentences on what to be careful about.
+    """
+    tflite_network = TFLiteNetwork(tflite)
+    image_size = tflite_network.input.shape[1]
+    count = arithmetic.count(architecture, image_size, num_classes)
+    return {
+        "format": output.FORMAT,
+        "version": _VERSION,
+        "file": {"name": os.path.basename(path), "bytes": len(tflite), "sha256": sha256(tflite)},
+        "ssd": architecture.ssd,
+        "indices": traversal.format_indices(architecture.indices),
+        "num_classes": num_classes,
+        "params": count.params,
+        "madds": count.madds,
+        "checkpoint_step": step,
+        "preprocessing": _preprocessing(dataset, image_size),
+        "input": _tensor(tflite_network.input),
+        "output": _tensor(tflite_network.output),
+        "labels": list(dataset.class_names) if dataset is not None else None,
+        "quantization": {
+            "name": quantize,
+            "meaning": QUANTIZATIONS[quantize],
+            "calibrated_on": calibrated_on,
+        },
+        "operators": operators.operator_counts(tflite),
+        "verification": {"compared_on": compared_on, **dataclasses.asdict(comparison)},
+        "warnings": warnings,
+        "versions": _versions(),
+        "architecture": architecture_lib.to_json(architecture),
+    }
+
+
+def _tensor_text(tensor: dict[str, Any]) -> str:
+    text = f"{tensor['dtype']} {tensor['shape']}"
+    if tensor["scale"] is None:
+        return text
+    return f"{text}, scale {tensor['scale']:.6g}, zero point {tensor['zero_point']}"
+
+
+def to_text(metadata: dict[str, Any]) -> str:
+    """What `describe` returns, for people: the main points, a line each."""
+    file, verified = metadata["file"], metadata["verification"]
+    quantization, step = metadata["quantization"], metadata["checkpoint_step"]
+    lines = {
+        "file": f"{file['name']}, {file['bytes'] / 1e6:.2f} MB, {quantization['meaning']}",
+        "network": f"{metadata['ssd']} {metadata['indices']}".strip()
+        + f", {metadata['params']:,} parameters, {metadata['madds']:,} multiply-adds",
+        "weights": "initial, not trained" if step is None else f"checkpoint of step {step}",
+        "operators": ", ".join(f"{n} {name}" for name, n in metadata["operators"].items()),
+        "input": _tensor_text(metadata["input"]),
+        "output": _tensor_text(metadata["output"]),
+    }
+    if quantization["calibrated_on"]:
+        lines["calibrated on"] = quantization["calibrated_on"]
+    lines["compared on"] = verified["compared_on"]
+    lines["difference"] = (
+        f"{verified['max_difference']:.3g} at most, of logits up to "
+        f"{verified['largest_logit']:.3g}; relative error {verified['relative_error']:.2g}"
+    )
+    lines["agreement"] = f"{verified['top1_agreement']:.2%} of the images get the same class"
+    if verified["keras_accuracy"] is not None:
+        lines["accuracy"] = (
+            f"{verified['tflite_accuracy']:.4f}; of the network in Keras "
+            f"{verified['keras_accuracy']:.4f}"
+        )
+    return "\n".join(f"{name + ':':14} {line}" for name, line in lines.items())

@@ -1,0 +1,77 @@
+"""The two files of an export: NAME.tflite, and NAME.json that describes it. No TensorFlow."""
+
+import contextlib
+import json
+import os
+from typing import Any
+
+from tunas_tf.common.errors import InputError
+
+__all__ = ["FORMAT", "check", "metadata_path", "write"]
+
+# Marks the JSON files that are ours.
+FORMAT = "tunas_tf export"
+
+
+def metadata_path(output: str) -> str:
+    """Path of the description of the file `output`: m.tflite -> m.json."""
+    return os.path.splitext(output)[0] + ".json"
+
+
+def check(output: str) -> None:
+    """Raises InputError if an export cannot be written to `output`, before work is spent on it."""
+    if not output.endswith(".tflite") or os.path.basename(output) == ".tflite":
+        raise InputError(f"--output is {output!r}; give the name of a file that ends in .tflite.")
+    directory = os.path.dirname(output) or "."
+    if not os.path.isdir(directory):
+        raise InputError(f"the directory {directory} of --output does not exist; make it first.")
+    if not os.access(directory, os.W_OK):
+        raise InputError(
+            f"the directory {directory} cannot be written; give an --output in one that you may "
+            "write to."
+        )
+    for path in (output, metadata_path(output)):
+        if os.path.isdir(path):
+            raise InputError(f"{path} is a directory; give another --output.")
+    if os.path.exists(metadata_path(output)) and not _is_export(metadata_path(output)):
+        raise InputError(
+            f"{metadata_path(output)}, where the description of {output} goes, holds something "
+            "else; give another --output."
+        )
+
+
+def _is_export(path: str) -> bool:
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.get("format") == FORMAT
+
+
+def write(output: str, tflite: bytes, metadata: dict[str, Any]) -> None:
+    """Writes both files, or neither: each in one go, once the contents of both are on the disk.
+
+    Raises:
+      InputError: they cannot be written.
+    """
+    contents = {
+        output: tflite,
+        metadata_path(output): (json.dumps(metadata, indent=2) + "\n").encode(),
+    }
+    temporary = {path: f"{path}.tmp" for path in contents}
+    try:
+        for path, content in contents.items():
+            with open(temporary[path], "wb") as file:
+                file.write(content)
+        for path in contents:
+            os.replace(temporary[path], path)
+    except OSError as error:
+        raise InputError(
+            f"{output} cannot be written ({error.strerror}); give an --output with space, in a "
+            "directory that you may write to."
+        ) from None
+    finally:
+        for path in temporary.values():
+            with contextlib.suppress(OSError):
+                os.remove(path)
