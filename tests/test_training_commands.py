@@ -95,6 +95,43 @@ def test_from_search_to_accuracy(tmp_path, digits_dir):
         assert config["derived"]["dropout_rate"] == 0.0
 
 
+@pytest.mark.slow
+def test_imagenet(tmp_path, imagenet_dir):
+    """The published splits and labels, from the TFDS files to search, training, evaluation."""
+    data = ("--dataset=imagenet2012", f"--dataset_dir={imagenet_dir}", "--image_size=32")
+    data += ("--train_batch_size=20", "--reward_fraction=0.25")
+    result = run(
+        "search",
+        *data,
+        "--ssd=quickstart_search",
+        "--cost_model=madds",
+        "--epochs=1",
+        "--rl_batch_size_multiplier=2",
+        "--checkpoint_dir=search",
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "180 images, 32 pixels, 1001 classes" in result.stdout
+    assert "60 other images, train[:60]" in result.stdout
+    assert "step 9/9: loss" in result.stdout  # 180 / 20.
+
+    train = (*data[:-1], "--ssd=quickstart_search", "--indices=" + _WITHOUT_RESIDUALS)
+    held_out = (*train, data[-1], "--use_held_out_test_set=false", "--checkpoint_dir=held_out")
+    result = run("train_eval", *held_out, "--epochs=1", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "on 60 images of search_validation, step 9" in result.stdout
+
+    test = (*train, "--epochs=2", "--checkpoint_dir=test")
+    result = run("train_eval", *test, "--mode=train", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "accuracy" not in result.stdout.splitlines()[-1]
+    result = run("train_eval", *test, "--mode=eval", "--eval_batch_size=50", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "on 60 images of test, step 24" in result.stdout  # 2 * 240 / 20; 60 = 50 + 10.
+    evaluation = json.loads((tmp_path / "test" / "evaluation.json").read_text())
+    assert evaluation["num_examples"] == 60
+
+
 @pytest.mark.parametrize(
     "command, flags, message",
     [

@@ -29,6 +29,7 @@ FLAGS = flags.FLAGS
 network_flags.define("ssd", "filters_multiplier", "image_size", "num_classes", "seed", "format")
 device_flags.define(num_runs=40, num_warmup_runs=2)
 flags.DEFINE_string("output", None, "The cost model file to write, FILE.json.")
+flags.DEFINE_string("name", None, "What the cost model is called; default: as its file.")
 flags.DEFINE_enum(
     "quantize",
     "none",
@@ -120,7 +121,12 @@ def main() -> None:
         say=say,
     )
     cost_model = fitting.fit_cost_model(
-        os.path.basename(stem), space, to_measure, log, **sizes, num_passes=FLAGS.num_passes
+        FLAGS.name or os.path.basename(stem),
+        space,
+        to_measure,
+        log,
+        **sizes,
+        num_passes=FLAGS.num_passes,
     )
     validation = fitting.validate(cost_model, to_measure, log, FLAGS.num_passes)
     provenance = {

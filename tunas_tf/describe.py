@@ -55,10 +55,15 @@ def places(architecture: Architecture) -> dict[str, str]:
     """Space -> indices of the network there, for all other spaces that hold it."""
     found = {}
     for name in search_space.names():
-        if name != architecture.ssd:
-            indices = search_space.locate(search_space.get(name), architecture)
-            if indices is not None:
-                found[name] = search_space.format_indices(indices)
+        if name == architecture.ssd:
+            continue
+        try:
+            space = search_space.get(name)
+        except InputError:
+            continue  # A user's own that is not sound: told when it is asked for.
+        indices = search_space.locate(space, architecture)
+        if indices is not None:
+            found[name] = search_space.format_indices(indices)
     return found
 
 

@@ -1,5 +1,7 @@
 """Spaces by name, a user's own, and the filters multiplier."""
 
+import sys
+
 import pytest
 
 from tunas_tf import search_space
@@ -7,23 +9,34 @@ from tunas_tf.common.errors import InputError
 from tunas_tf.search_space import registry, spec
 from tunas_tf.search_space.spec import FILTERS, OPERATION, OneOf
 
-_OWN_MODULE = """
-from tunas_tf.search_space import spec
+_TINY = """
+from tunas_tf.search_space import register, spec
 
+@register
 def tiny():
     return spec.SearchSpace("anything", (spec.Block((spec.Conv(3),), 8),))
-
-def wrong():
-    return "no space"
-
-constant = 3
 """
 
 
-@pytest.fixture(name="own_module")
-def _own_module(tmp_path, monkeypatch):
-    (tmp_path / "own_spaces.py").write_text(_OWN_MODULE)
-    monkeypatch.syspath_prepend(str(tmp_path))
+@pytest.fixture(name="write_module")
+def _write_module(tmp_path, monkeypatch):
+    """Writes a module into the current directory, and forgets about it after the test."""
+    monkeypatch.chdir(tmp_path)
+    known = dict(registry._SPACES)  # pylint: disable=protected-access
+    monkeypatch.setattr(registry, "_SPACES", known)
+    # As in a console script, whose path does not have the current directory.
+    path = [entry for entry in sys.path if entry not in ("", str(tmp_path))]
+    monkeypatch.setattr(sys, "path", path)
+    written = []
+
+    def write(name, text):
+        (tmp_path / f"{name}.py").write_text(text)
+        written.append(name)
+
+    yield write
+    registry.import_module.cache_clear()
+    for name in written:
+        sys.modules.pop(name, None)
 
 
 def test_published_spaces_are_registered_under_their_names():
@@ -31,36 +44,106 @@ def test_published_spaces_are_registered_under_their_names():
     for name in search_space.names():
         space = search_space.get(name)
         assert space.name == name
-        if space.reference_indices:
-            search_space.validate_indices(space, space.reference_indices)
+        # A space has a reference network; a network is one itself.
+        assert bool(space.reference_indices) == bool(search_space.choices_of(space))
+        search_space.validate_indices(space, space.reference_indices)
 
 
 def test_unknown_name_lists_the_known_ones():
-    with pytest.raises(InputError, match="no search space 'nothing'.*proxylessnas_search"):
+    with pytest.raises(InputError, match="no search space 'nothing'; use one of .*proxylessnas_s"):
         search_space.get("nothing")
 
 
-def test_own_space_is_named_by_where_it_is_defined(own_module):
-    space = search_space.get("own_spaces:tiny")
-    assert space.name == "own_spaces:tiny"
+@pytest.mark.parametrize(
+    "typo, meant",
+    [
+        ("mobilenet_v3_larg", "mobilenet_v3_large"),
+        ("proxylesnas_search", "proxylessnas_search"),
+        ("mobiledet-edgetpu", "mobiledet_edgetpu"),
+    ],
+)
+def test_typo_is_answered_with_the_close_name(typo, meant):
+    with pytest.raises(InputError, match=f"no search space '{typo}'; did you mean {meant}\\? "):
+        search_space.get(typo)
+
+
+def test_own_space_has_the_name_of_its_function(write_module):
+    write_module("own_spaces", _TINY)
+    search_space.import_module("own_spaces")
+    assert "tiny" in search_space.names()
+    space = search_space.get("tiny")
+    assert space.name == "tiny"
     assert space.blocks[0].filters == 8
-    assert search_space.get("own_spaces:tiny", 3.0).blocks[0].filters == 24
+    assert search_space.get("tiny", 3.0).blocks[0].filters == 24
+    search_space.import_module("own_spaces")  # Once more changes nothing.
+
+
+def test_module_that_somebody_imported_before(write_module):
+    write_module("own_spaces", _TINY)
+    search_space.import_module("own_spaces")
+    registry.import_module.cache_clear()
+    search_space.import_module("own_spaces")
+    assert search_space.get("tiny").name == "tiny"
+
+
+def test_module_that_collects_the_spaces_of_others(write_module):
+    write_module("own_spaces", _TINY)
+    write_module("collection", "import own_spaces")
+    search_space.import_module("collection")
+    assert "tiny" in search_space.names()
+    search_space.import_module("collection")
 
 
 @pytest.mark.parametrize(
-    "ssd, message",
+    "text, message",
     [
-        ("own_spaces:missing", "cannot be imported"),
-        ("no_such_module:tiny", "cannot be imported"),
-        (":tiny", "cannot be imported"),
-        (".own_spaces:tiny", "cannot be imported"),
-        ("own_spaces:wrong", "gives a str"),
-        ("own_spaces:constant", "gives a int"),
+        (_TINY.replace("@register", ""), "'faulty' registers no search space; put `@register`"),
+        ("1 / 0", r"'faulty' cannot be imported \(ZeroDivisionError: division by zero\)"),
+        ("def (", "'faulty' cannot be imported .SyntaxError"),
+        ("import nowhere", "'faulty' cannot be imported .*No module named 'nowhere'"),
+        (
+            _TINY.replace("tiny", "proxylessnas_search"),
+            "a search space 'proxylessnas_search' already; call yours something else",
+        ),
     ],
 )
-def test_own_space_that_does_not_work(own_module, ssd, message):
+def test_module_that_does_not_work(write_module, text, message):
+    write_module("faulty", text)
+    for _ in range(2):  # The second time is no better.
+        with pytest.raises(InputError, match=message):
+            search_space.import_module("faulty")
+    assert search_space.get("proxylessnas_search").blocks[-1].filters.choices == (1280,)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "nowhere.spaces", ".nowhere", "", "nowhere.py", "a b"])
+def test_module_that_is_not_there(write_module, name):
+    with pytest.raises(InputError, match=f"{name!r} cannot be imported .*give the name of a mod"):
+        search_space.import_module(name)
+
+
+def test_module_without_spaces_that_is_imported_already(write_module):
+    with pytest.raises(InputError, match="'json' registers no search space"):
+        search_space.import_module("json")
+
+
+@pytest.mark.parametrize(
+    "body, message",
+    [
+        ("return 'no space'", "the search space 'tiny' is a str; .* must return a SearchSpace"),
+        ("return tiny", "the search space 'tiny' is a function"),
+        ("return spec.SearchSpace()", "'tiny' cannot be built .TypeError: .*'name' and 'blocks'"),
+        (
+            "return spec.OneOf((3, 5), 'operation')",
+            "'tiny' cannot be built .ValueError: OneOf tag is 'operation'; use 'op_indices'",
+        ),
+    ],
+)
+def test_function_that_gives_no_space(write_module, body, message):
+    write_module("own_spaces", _TINY.partition("    return")[0] + f"    {body}\n")
+    search_space.import_module("own_spaces")
     with pytest.raises(InputError, match=message):
-        search_space.get(ssd)
+        search_space.get("tiny")
+    assert search_space.get("proxylessnas_search").name == "proxylessnas_search"
 
 
 def test_scale_changes_filters_and_integer_expansions_only():

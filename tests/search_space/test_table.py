@@ -3,7 +3,7 @@
 import example_spaces
 
 from tunas_tf import search_space
-from tunas_tf.search_space import arithmetic, table
+from tunas_tf.search_space import arithmetic, spec, table
 
 
 def test_align():
@@ -72,12 +72,51 @@ def test_network_table_has_a_line_per_layer_and_the_totals():
     assert sum("+ input" in line for line in lines) == 13
 
 
-def test_space_table_shows_the_options():
-    text = table.space_table(search_space.get("proxylessnas_search"))
-    assert "residual({bottleneck(kernel_size={3, 5, 7}, expansion={3x, 6x}" in text
-    lines = text.splitlines()
-    assert lines[0].split()[:4] == ["block", "filters", "layers", "choices"]
-    assert [line.split()[:4] for line in lines if "residual" in line] == [
-        [block, filters, "3", "3"]
-        for block, filters in zip("23456", ("32", "40", "80", "96", "192"))
+def test_space_table_is_in_the_order_of_the_choices():
+    space = search_space.get("mobilenet_v3_like_search")
+    header, *lines = table.space_table(space).splitlines()
+    assert header.split()[:4] == ["block", "layers", "choices", "options"]
+    # The third block: its first layer, the three like each other, the endpoint, its filters.
+    bottleneck = (
+        "bottleneck(kernel_size={3, 5, 7}, expansion={1x, 2x, 3x, 4x, 5x, 6x}, "
+        "squeeze_and_excite={False, True}, %sactivation=relu)"
+    )
+    assert [line.split(maxsplit=3) for line in lines if line.split()[0] == "2"] == [
+        ["2", "1", "3", bottleneck % "strides=2, "],
+        ["2", "3", "4", "residual({%s, zero})" % (bottleneck % "")],
+        ["2", "1", "endpoint"],
+        ["2", "1", "filters={16,", "24, 32, 40, 48, 64}"],
     ]
+    # Number of layers times their choices, and the filters of all blocks.
+    assert len(search_space.choices_of(space)) == 86
+    counted = 0
+    for line in lines:
+        layers, choices = line[7:13].strip(), line[15:22].strip()
+        counted += int(layers or 1) * int(choices or 0)
+    assert counted == 86
+
+
+def test_space_table_explains_long_choices_once():
+    text = table.space_table(search_space.get("mobiledet_edgetpu_search"))
+    assert text.count("residual(one of C)") == 5
+    tables = text.split("\n\n")[1:]
+    assert [part.splitlines()[0] for part in tables] == ["A:", "B:", "C:", "D:"]
+    assert [len(part.splitlines()) - 1 for part in tables] == [8, 12, 13, 12]
+    assert tables[2].splitlines()[5:8:2] == [
+        "   4  fused_bottleneck(kernel_size=3, expansion=4x, activation=relu)",
+        "   6  fused_bottleneck(kernel_size=3, expansion=8x, activation=relu)",
+    ]
+    assert tables[2].splitlines()[-1] == "  12  zero"
+    assert tables[0].splitlines()[4] == "   3  conv(kernel_size=1)"
+
+
+def test_space_table_explains_long_choices_within_long_choices():
+    inner = spec.OneOf(tuple(spec.Conv(k) for k in (3, 5, 7)), spec.OPERATION)
+    options = (spec.Residual(inner), spec.SeparableConv(3), spec.Zero())
+    blocks = (
+        spec.Block((spec.Conv(3),), 8),
+        spec.Block((spec.OneOf(options, spec.OPERATION),), 8),
+    )
+    lines = table.space_table(spec.SearchSpace("nested", blocks)).splitlines()
+    assert lines[lines.index("A:") + 1] == "   0  residual(one of B)"
+    assert lines[lines.index("B:") + 3] == "   2  conv(kernel_size=7)"

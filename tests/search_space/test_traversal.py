@@ -21,24 +21,6 @@ def _nested_space():
     return spec.SearchSpace("nested", (spec.Block((spec.Conv(3),), 8), block))
 
 
-def test_published_counts():
-    space = search_space.get("proxylessnas_search")
-    choices = traversal.choices_of(space)
-    assert len(choices) == 73
-    assert sum(choice.num_options > 1 for choice in choices) == 58
-    assert traversal.num_architectures(space) == 2156489995751704756224
-    # Sepconv 3; per block a mandatory bottleneck (6) and three that may be skipped (7).
-    assert traversal.num_distinct(space) == 3 * (6 * 7**3) ** 5 * 6
-
-
-def test_published_counts_of_the_enlarged_space():
-    space = example_spaces.enlarged_space()
-    choices = traversal.choices_of(space)
-    assert len(choices) == 73
-    assert sum(choice.num_options > 1 for choice in choices) == 67
-    assert traversal.num_architectures(space) == 13917744905701978305736998912
-
-
 def test_nested_choices_stand_before_the_choice_that_holds_them():
     choices = traversal.choices_of(_nested_space())
     layer = "blocks/1/layers/0/layer"
@@ -98,10 +80,19 @@ def test_indices_must_fit_the_space():
     assert traversal.validate_indices(space, [1, 2, 1, 1, 0]) == (1, 2, 1, 1, 0)
     with pytest.raises(InputError, match="4 indices were given, but nested has 5 choices"):
         traversal.validate_indices(space, (0, 0, 0, 0))
+    with pytest.raises(InputError, match="1 index was given, but nested has 5 choices; give one"):
+        traversal.validate_indices(space, (0,))
     with pytest.raises(InputError, match="index 3 at position 1 .*expansion.* allows 0 to 2"):
         traversal.validate_indices(space, (0, 3, 0, 0, 0))
     with pytest.raises(InputError, match="index -1 at position 0"):
         traversal.validate_indices(space, (-1, 0, 0, 0, 0))
+
+
+def test_a_space_without_choices_takes_no_indices():
+    network = spec.SearchSpace("network", (spec.Block((spec.Conv(3),), 8),))
+    assert traversal.validate_indices(network, ()) == ()
+    with pytest.raises(InputError, match="1 index was given, but network has no choices"):
+        traversal.validate_indices(network, (0,))
 
 
 def test_prune_selects_at_every_depth():

@@ -15,7 +15,7 @@ import sys
 from typing import Callable
 
 from tunas_tf.common.errors import InputError
-from tunas_tf.search_space import spec, traversal
+from tunas_tf.search_space import spec, traversal, validation
 
 __all__ = ["get", "import_module", "names", "register", "scale"]
 
@@ -93,7 +93,12 @@ def get(ssd: str, filters_multiplier: float = 1.0) -> spec.SearchSpace:
             f"the search space {ssd!r} is a {type(space).__name__}; the registered function must "
             "return a SearchSpace."
         )
-    return scale(dataclasses.replace(space, name=ssd), filters_multiplier)
+    space = dataclasses.replace(space, name=ssd)
+    try:
+        validation.check(space)
+    except InputError as error:
+        raise InputError(f"the search space {ssd!r} does not hold together: {error}") from None
+    return scale(space, filters_multiplier)
 
 
 def scale(space: spec.SearchSpace, filters_multiplier: float) -> spec.SearchSpace:

@@ -133,9 +133,10 @@ def validate_indices(space: spec.SearchSpace, indices: Sequence[int]) -> tuple[i
     """Returns `indices` as a tuple of integers; raises InputError if they do not fit `space`."""
     choices = choices_of(space)
     if len(indices) != len(choices):
+        given = "1 index was" if len(indices) == 1 else f"{len(indices)} indices were"
         raise InputError(
-            f"{len(indices)} indices were given, but {space.name} has {len(choices)} choices; "
-            "give one index for each choice."
+            f"{given} given, but {space.name} has {len(choices) or 'no'} choices; "
+            + ("give one index for each choice." if choices else "give none.")
         )
     for position, (index, choice) in enumerate(zip(indices, choices)):
         if not 0 <= index < choice.num_options:
