@@ -2,11 +2,12 @@
 
 _RUNNER = "//tests:run_pytest.py"
 
-def pytest_tests(exclude = []):
+def pytest_tests(exclude = [], deps = []):
     """Defines a test for each test_*.py of the package; its other sources are their helpers.
 
     Args:
       exclude: files that only a whole checkout can run.
+      deps: what the tests import besides tunas_tf and the helpers in tests/.
     """
     helpers = native.glob(["*.py"], exclude = ["test_*.py"])
     for file in native.glob(["test_*.py"], exclude = exclude):
@@ -21,5 +22,5 @@ def pytest_tests(exclude = []):
             deps = [
                 "//tests:helpers",
                 "//tunas_tf",
-            ],
+            ] + deps,
         )

@@ -107,9 +107,11 @@ def main() -> None:
     if len(log):
         say(f"{len(log)} measurements are in {log.path} already")
 
-    from tunas_tf.calibration.measuring import measure_plan
+    from tunas_tf.calibration import measuring
 
-    measure_plan(
+    megabytes = measuring.disk_megabytes(to_measure, FLAGS.image_size, FLAGS.num_classes)
+    say(f"up to {megabytes:,.0f} MB of temporary files")
+    measuring.measure_plan(
         to_measure,
         backend,
         log,

@@ -7,11 +7,11 @@ RUN is the directory of a train_eval, whose network, image size, number of class
 are used unless they are given. Without --checkpoint_dir the weights are initial ones: enough to
 measure the latency.
 
-The file needs only operations that every TFLite runtime has. It is compared with Keras on
-test images (random ones if there is no dataset), and written only if it agrees: without
-quantisation to 1e-4. A quantised network with a checkpoint is compared on all test images, and its
-accuracy is printed; a loss of more than 2 points is a warning. m.json beside m.tflite tells
-how images are prepared, the labels, the scales of int8 input and output, and where the file is from.
+The file needs only operations that every TFLite runtime has. It is compared with Keras on test
+images (random ones if there is no dataset), and written only if it agrees: without quantisation
+to 1e-4. A quantised network with a checkpoint is compared on all test images, and its accuracy is
+printed; a loss of more than 2 points is a warning. m.json beside m.tflite tells how images are
+prepared, the labels, the scales of int8 input and output, and where the file is from.
 """
 
 import sys
@@ -23,6 +23,7 @@ from tunas_tf.command_line import app, network_flags
 from tunas_tf.common.errors import InputError
 from tunas_tf.export import output
 from tunas_tf.export.quantization import MIN_REPRESENTATIVE_IMAGES, QUANTIZATIONS
+from tunas_tf.search_space import Architecture
 
 FLAGS = flags.FLAGS
 
@@ -72,9 +73,13 @@ def _if_given(name: str) -> Any:
     return FLAGS[name].value if FLAGS[name].present else None
 
 
-def _named_architecture() -> Optional[Any]:
+def _names_network() -> bool:
+    return any(FLAGS[name].present for name in _NETWORK_FLAGS)
+
+
+def _named_architecture() -> Optional[Architecture]:
     """The network that the flags name; None if the run says it."""
-    if FLAGS.checkpoint_dir and not any(FLAGS[name].present for name in _NETWORK_FLAGS):
+    if FLAGS.checkpoint_dir and not _names_network():
         return None
     return network_flags.architecture()
 
@@ -89,6 +94,11 @@ def _check_flags() -> None:
         FLAGS.quantize == "int8",
         ["num_representative_images"],
         f"--quantize={FLAGS.quantize} needs no representative images",
+    )
+    app.require_effect(
+        not FLAGS.checkpoint_dir or _names_network(),
+        ["space_module"],
+        "the network is that of --checkpoint_dir",
     )
     app.require_effect(
         bool(FLAGS.checkpoint_dir or FLAGS.dataset),

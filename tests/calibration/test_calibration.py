@@ -1,10 +1,10 @@
 """Calibration against a device whose latencies are known by a formula."""
 
 import json
+import os
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from tunas_tf import search_space
 from tunas_tf.calibration import fitting, measuring, plan
@@ -97,6 +97,11 @@ def test_networks_of_the_validation_take_no_part_in_the_fit():
     assert len(fit) == 12 and len(validation) == 24 and not fit & validation
 
 
+def test_a_space_with_too_few_networks_is_refused():
+    with pytest.raises(InputError, match="too few different networks .1 were found"):
+        plan.make_plan(search_space.get("mobilenet_v2"), 64, 10, 50, 12, 24, seed=3)
+
+
 def test_fit_is_exact_for_latencies_of_its_own_form():
     space = search_space.get("proxylessnas_search")
     pieces = plan.all_units(units.unit_slots(space, 224, 1001), 8)
@@ -137,11 +142,12 @@ class CountingBackend:
         self.measured = 0
         self.stop_after = stop_after
 
-    def measure(self, tflites, num_runs, num_warmup_runs):
+    def measure(self, paths, num_runs, num_warmup_runs):
         if self.measured >= self.stop_after:
             raise KeyboardInterrupt
-        self.measured += len(tflites)
-        return [summarize([len(t) / 1e9] * num_runs, num_warmup_runs, 1) for t in tflites]
+        self.measured += len(paths)
+        sizes = [os.path.getsize(path) / 1e9 for path in paths]
+        return [summarize([size] * num_runs, num_warmup_runs, 1) for size in sizes]
 
 
 @pytest.mark.slow
@@ -171,7 +177,10 @@ def test_an_interrupted_calibration_continues(tmp_path):
         for n in chosen.networks
     ]
     assert latency_fit.rank_correlation(sizes, params) > 0.9
-    tf.keras.backend.clear_session()
+    # The temporary files are about as large as was said before.
+    megabytes = measuring.disk_megabytes(chosen, 32, 10)
+    on_disk = sum(1e3 * log.latency_ms(plan.key_of(s), 2) for s in (*chosen.units, *chosen.networks))
+    assert on_disk / 1e3 == pytest.approx(megabytes, rel=0.5)
 
 
 def test_measurements_survive_a_cut_line(tmp_path):

@@ -1,7 +1,9 @@
 """Measures the subjects of a plan on a device, a group after the other."""
 
 import math
+import os
 import sys
+import tempfile
 import time
 from typing import Callable, Sequence
 
@@ -15,8 +17,9 @@ from tunas_tf.calibration.plan import Plan, Subject, key_of
 from tunas_tf.cost_model.units import Unit
 from tunas_tf.export.conversion import convert
 from tunas_tf.export.latency import Backend
+from tunas_tf.search_space import arithmetic
 
-__all__ = ["measure_plan"]
+__all__ = ["disk_megabytes", "measure_plan"]
 
 # Models that take turns. Together they are larger than caches, as the layers of a network are.
 _UNITS_PER_GROUP = 24
@@ -41,6 +44,13 @@ def _tflite(subject: Subject, image_size: int, num_classes: int, quantize: str) 
     return tflite
 
 
+def disk_megabytes(plan: Plan, image_size: int, num_classes: int) -> float:
+    """What the exported models of a plan take, in float32."""
+    units = sum(arithmetic.operations_count(unit.operations()).params for unit in plan.units)
+    networks = sum(arithmetic.count(n, image_size, num_classes).params for n in plan.networks)
+    return (units + networks) * 4 / 1e6
+
+
 def measure_plan(
     plan: Plan,
     backend: Backend,
@@ -57,7 +67,8 @@ def measure_plan(
     """Measures what the log does not hold yet.
 
     Every subject is measured in `num_passes` passes over the plan, so that no one depends on
-    what else the machine did at one moment.
+    what else the machine did at one moment. Between the passes the exported models lie in a
+    temporary directory of `disk_megabytes(plan)`.
 
     Args:
       plan: what to measure.
@@ -92,10 +103,18 @@ def measure_plan(
     )
     start = time.monotonic()
     done, reported = 0, 0
-    with bar:
+    with bar, tempfile.TemporaryDirectory(prefix="calibration") as directory:
+
+        def exported(subject: Subject) -> str:
+            path = os.path.join(directory, f"{key_of(subject)}.tflite")
+            if not os.path.exists(path):
+                with open(path, "wb") as file:
+                    file.write(_tflite(subject, image_size, num_classes, quantize))
+            return path
+
         for number, group in work:
-            tflites = [_tflite(s, image_size, num_classes, quantize) for s in group]
-            latencies = backend.measure(tflites, num_runs, num_warmup_runs)
+            paths = [exported(subject) for subject in group]
+            latencies = backend.measure(paths, num_runs, num_warmup_runs)
             for subject, latency in zip(group, latencies):
                 log.append(key_of(subject), number, latency.typical_ms)
             done += len(group)

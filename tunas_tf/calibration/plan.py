@@ -8,6 +8,7 @@ from typing import Iterator, Union
 
 import numpy as np
 
+from tunas_tf.common.errors import InputError
 from tunas_tf.cost_model import latency_fit
 from tunas_tf.cost_model.units import Unit, unit_at, unit_slots
 from tunas_tf.search_space import architecture as architecture_lib
@@ -90,18 +91,26 @@ def make_plan(
     num_validation_networks: int,
     seed: int,
 ) -> Plan:
-    """Chooses what to measure: all pieces if they are few, else some of every family."""
+    """Chooses what to measure: all pieces if they are few, else some of every family.
+
+    Raises InputError if the space has fewer different networks than are wanted.
+    """
     generator = np.random.default_rng(seed)
     units = all_units(unit_slots(space, image_size, num_classes), space.filter_base)
     num_options = [choice.num_options for choice in traversal.choices_of(space)]
     networks: dict[tuple, Architecture] = {}
     num_networks = num_fit_networks + num_validation_networks
-    # A space with fewer networks than wanted repeats them: then all are measured.
     for _ in range(100 * num_networks):
         architecture = architecture_lib.resolve(space, generator.integers(num_options))
         networks.setdefault(architecture.blocks, architecture)
         if len(networks) == num_networks:
             break
+    else:
+        raise InputError(
+            f"{space.name} has too few different networks ({len(networks)} were found) to fit "
+            f"with {num_fit_networks} of them and validate with {num_validation_networks} "
+            "others; ask for fewer, or take a larger search space."
+        )
     chosen = tuple(networks.values())
     return Plan(
         units=tuple(_spread(units, generator)[:max_units]),

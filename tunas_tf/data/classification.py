@@ -86,8 +86,8 @@ class ClassificationDataset:
         return f"{name}[:{stop}]" if start == 0 else f"{name}[{start}:]"
 
     @property
-    def _small(self) -> bool:
-        """Whether images are shifted rather than cropped."""
+    def takes_whole_images(self) -> bool:
+        """Whether images are shifted rather than cropped, and evaluated as a whole."""
         if self.source.image_shape is None:
             return False
         return max(self.source.image_shape) <= max(_SMALL_SIDE, self.image_size)
@@ -128,10 +128,10 @@ class ClassificationDataset:
             image, label = example
             if augment:
                 image = preprocessing.training_image(
-                    image, tf.stack([seed, index]), self.image_size, self._small, self.flip
+                    image, tf.stack([seed, index]), self.image_size, self.takes_whole_images, self.flip
                 )
             else:
-                image = preprocessing.evaluation_image(image, self.image_size, self._small)
+                image = preprocessing.evaluation_image(image, self.image_size, self.takes_whole_images)
             return image, label
 
         return (
@@ -149,7 +149,7 @@ class ClassificationDataset:
         """
 
         def prepare(encoded, label):
-            return preprocessing.evaluation_image(encoded, self.image_size, self._small), label
+            return preprocessing.evaluation_image(encoded, self.image_size, self.takes_whole_images), label
 
         def fill(images, labels):
             missing = batch_size - tf.shape(labels)[0]

@@ -1,6 +1,7 @@
 """From a Keras network to the contents of a .tflite file."""
 
 import re
+import warnings
 from typing import Any, Callable, Iterable, Optional
 
 import numpy as np
@@ -115,7 +116,8 @@ def _checked_images(images: Iterable[np.ndarray], shape: tuple) -> list[np.ndarr
 
 def _run(converter: tf.lite.TFLiteConverter) -> bytes:
     try:
-        with quiet_native_code():
+        with quiet_native_code(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # It warns of calibration without a signature.
             return converter.convert()
     except Exception as error:  # The converter's own type of exception is not public.
         missing = re.search(r"^(?:Custom|Flex) ops: (.+)$", str(error), re.MULTILINE)

@@ -13,16 +13,19 @@ from tunas_tf.export import metadata as metadata_lib
 from tunas_tf.export import output as output_lib
 from tunas_tf.export import verification
 from tunas_tf.export.conversion import convert
-from tunas_tf.export.images import ExportImages, Sample
+from tunas_tf.export.images import ExportImages, Sample, random_images
 from tunas_tf.export.runtime import TFLiteNetwork
 from tunas_tf.export.trained_network import TrainedNetwork
 from tunas_tf.models import build_classifier
 from tunas_tf.search_space.architecture import Architecture
 
-__all__ = ["ExportSettings", "export_network"]
+__all__ = ["ExportSettings", "export_network", "initial_network"]
 
 # Of initial weights: an export is the same each time.
 _SEED = 0
+
+# That their batch norm statistics are of.
+_NUM_STATISTICS_IMAGES = 16
 
 # What follows from neither flags nor run nor dataset.
 _IMAGE_SIZE, _NUM_CLASSES = 224, 1001
@@ -99,15 +102,36 @@ def _num_classes(settings, trained, dataset) -> int:
     return next(iter(numbers.values()), _NUM_CLASSES)
 
 
+def initial_network(
+    architecture: Architecture, num_classes: int, image_size: int
+) -> tf_keras.Model:
+    """A network with initial weights, whose batch norm statistics are those of random images.
+
+    With the initial statistics, 0 and 1, values grow from layer to layer: rounding errors of
+    float32 reach a ten thousandth of the logits, and the ranges of int8 mean nothing.
+    """
+    tf_keras.utils.set_random_seed(_SEED)
+    network = build_classifier(architecture, num_classes, image_size, batch_norm_momentum=0.0)
+    network(random_images(_NUM_STATISTICS_IMAGES, image_size, _SEED), training=True)
+    return network
+
+
+def _measures_accuracy(settings: ExportSettings, trained: Optional[TrainedNetwork]) -> bool:
+    """Whether there is an accuracy, and the file may have another one than Keras."""
+    return trained is not None and settings.quantize != "none"
+
+
 def _num_test_images(settings: ExportSettings, trained: Optional[TrainedNetwork]) -> int:
-    """How many are compared, 0 for all: all where the accuracy may have changed, else a few."""
+    """How many are compared: all (0) for an accuracy, else a few."""
     if settings.num_test_images is not None:
         return settings.num_test_images
-    return 0 if trained is not None and settings.quantize != "none" else _NUM_COMPARED
+    return 0 if _measures_accuracy(settings, trained) else _NUM_COMPARED
 
 
-def _compare(network: tf_keras.Model, tflite: bytes, sample: Sample, has_accuracy: bool):
-    batches = ((images, labels if has_accuracy else None) for images, labels in sample.batches)
+def _compare(
+    network: tf_keras.Model, tflite: bytes, sample: Sample, measure_accuracy: bool
+) -> verification.Comparison:
+    batches = ((images, labels if measure_accuracy else None) for images, labels in sample.batches)
     # Where nobody watches a bar move, there is none.
     with tqdm.tqdm(
         total=sample.num_images, unit="image", leave=False, disable=not sys.stderr.isatty()
@@ -157,8 +181,7 @@ def export_network(
     if trained is not None:
         network = trained.build(image_size)
     else:
-        tf_keras.utils.set_random_seed(_SEED)
-        network = build_classifier(architecture, num_classes, image_size)
+        network = initial_network(architecture, num_classes, image_size)
 
     tflite = convert(
         network,
@@ -167,7 +190,7 @@ def export_network(
         and (image for batch, _ in calibration.batches for image in batch),
     )
     tested = images.test(_num_test_images(settings, trained))
-    comparison = _compare(network, tflite, tested, has_accuracy=trained is not None)
+    comparison = _compare(network, tflite, tested, _measures_accuracy(settings, trained))
     verification.require_same(comparison, settings.quantize)
     metadata = metadata_lib.describe(
         path=settings.output,

@@ -18,7 +18,7 @@ _BATCH_SIZE = 32
 _NUM_RANDOM_IMAGES = 64
 
 # The same images each time; those that calibrate are not those that verify.
-_CALIBRATION_SEED, _TEST_SEED = 0, 1
+_CALIBRATION_SEED, _TEST_SEED = 1, 2
 
 # Random images show patches of this many pixels, about the scale of parts of objects.
 _PATCH = 8

@@ -11,6 +11,7 @@ import numpy as np
 from tunas_tf import __version__
 from tunas_tf.data import ClassificationDataset, preprocessing
 from tunas_tf.export import operators, output
+from tunas_tf.export.conversion import INPUT, OUTPUT
 from tunas_tf.export.latency import sha256
 from tunas_tf.export.quantization import QUANTIZATIONS
 from tunas_tf.export.runtime import TensorInfo, TFLiteNetwork
@@ -26,17 +27,20 @@ _VERSION = 1
 
 def _preprocessing(dataset: Optional[ClassificationDataset], image_size: int) -> dict[str, Any]:
     """How pixels become the network's input, for whoever writes the app."""
-    black, white = (preprocessing.normalise(np.full(3, v)).numpy() for v in (0.0, 255.0))
+    black, white = (
+        preprocessing.normalise(np.full(3, pixel)).numpy().astype(np.float64)
+        for pixel in (0.0, 255.0)
+    )
     deviation = 1.0 / (white - black)
     crop, fraction = None, None  # They depend on the images, and perhaps none are known.
-    if dataset is not None and _is_whole(dataset):
+    if dataset is not None and dataset.takes_whole_images:
         crop, fraction = "whole image", 1.0
     elif dataset is not None:
         crop, fraction = "central square", _crop_fraction(image_size)
     return {
         "crop": crop,
         "crop_fraction_of_shorter_side": fraction,
-        "resize": "bicubic",
+        "resize": "bicubic without antialiasing",
         "image_size": image_size,
         "layout": "NHWC",
         "channels": "RGB",
@@ -48,18 +52,15 @@ def _preprocessing(dataset: Optional[ClassificationDataset], image_size: int) ->
     }
 
 
-def _is_whole(dataset: ClassificationDataset) -> bool:
-    return dataset._small  # pylint: disable=protected-access
-
-
 def _crop_fraction(image_size: int) -> float:
     shorter_side = 100_000
     window = preprocessing.centre_window(np.array([shorter_side] * 2, np.int32), image_size)
     return int(window[2]) / shorter_side
 
 
-def _tensor(info: TensorInfo) -> dict[str, Any]:
+def _tensor(name: str, info: TensorInfo) -> dict[str, Any]:
     return {
+        "name": name,
         "tensor": info.name,
         "shape": list(info.shape),
         "dtype": info.dtype,
@@ -118,8 +119,9 @@ def describe(
         "madds": count.madds,
         "checkpoint_step": step,
         "preprocessing": _preprocessing(dataset, image_size),
-        "input": _tensor(tflite_network.input),
-        "output": _tensor(tflite_network.output),
+        "signature": "serving_default",
+        "input": _tensor(INPUT, tflite_network.input),
+        "output": _tensor(OUTPUT, tflite_network.output),
         "labels": list(dataset.class_names) if dataset is not None else None,
         "quantization": {
             "name": quantize,

@@ -50,14 +50,14 @@ def _is_export(path: str) -> bool:
 
 
 def write(output: str, tflite: bytes, metadata: dict[str, Any]) -> None:
-    """Writes both files, or neither: each in one go, once the contents of both are on the disk.
+    """Writes both files, each in one go, once the contents of both are on the disk.
 
     Raises:
       InputError: they cannot be written.
     """
-    contents = {
-        output: tflite,
+    contents = {  # The description first: no .tflite file is without one.
         metadata_path(output): (json.dumps(metadata, indent=2) + "\n").encode(),
+        output: tflite,
     }
     temporary = {path: f"{path}.tmp" for path in contents}
     try:

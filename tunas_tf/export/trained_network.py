@@ -1,5 +1,6 @@
 """The network of a run of train_eval: what it is, and its weights."""
 
+import collections
 import dataclasses
 import re
 from typing import Any, Optional
@@ -68,31 +69,33 @@ class TrainedNetwork:
             dropout_rate=self.dropout_rate,
             path_dropout_rate=self.path_dropout_rate,
         )
-        checkpoint = tf.train.Checkpoint(network=network)
-        try:
-            status = checkpoint.read(self.checkpoint)
-            status.assert_existing_objects_matched().expect_partial()
-        except (AssertionError, ValueError):
+        # Checked first: TensorFlow would fail in the middle, with a warning for every variable.
+        built = [sorted(w.shape.as_list() for w in l.weights) for l in network.layers if l.weights]
+        if built != _saved_shapes(self.checkpoint):
             raise InputError(
                 f"the checkpoint in {self.directory} does not fit the network in its config.json; "
                 "give the directory of another run."
-            ) from None
-        except tf.errors.OpError as error:
+            )
+        try:
+            # The optimiser's part is not wanted.
+            status = tf.train.Checkpoint(network=network).read(self.checkpoint).expect_partial()
+        except (IndexError, tf.errors.OpError) as error:  # IndexError: of a file that ends early.
             raise InputError(
                 f"the checkpoint {self.checkpoint} is damaged ({type(error).__name__}); delete "
                 "it, or give the directory of another run."
             ) from None
+        status.assert_existing_objects_matched()
         return network
 
 
-def _num_classes(checkpoint: str) -> int:
-    """The size of the classifier's bias: of the last layer of the network that has weights."""
-    layers = {}
+def _saved_shapes(checkpoint: str) -> list[list[list[int]]]:
+    """The shapes of the weights, sorted, of every layer of the network that has any, in order."""
+    layers = collections.defaultdict(list)
     for name, shape in tf.train.list_variables(checkpoint):
-        if match := re.match(r"network/layer_with_weights-(\d+)/bias/", name):
-            layers[int(match[1])] = shape
-    (num_classes,) = layers[max(layers)]
-    return num_classes
+        # A variable of a layer, not the optimiser's slots for it.
+        if match := re.fullmatch(r"network/layer_with_weights-(\d+)/\w+/\.ATTRIBUTES/.*", name):
+            layers[int(match[1])].append(shape)
+    return [sorted(layers[number]) for number in sorted(layers)]
 
 
 def open_run(directory: str) -> TrainedNetwork:
@@ -103,7 +106,7 @@ def open_run(directory: str) -> TrainedNetwork:
         raise InputError(f"{directory} holds no checkpoint; train the network first.")
     try:
         return _trained_network(directory, checkpoint, config)
-    except (KeyError, TypeError, ValueError, tf.errors.OpError) as error:
+    except (IndexError, KeyError, TypeError, ValueError, tf.errors.OpError) as error:
         raise InputError(
             f"the run in {directory} cannot be read ({type(error).__name__}: {error}); give the "
             "directory of another run."
@@ -118,7 +121,8 @@ def _trained_network(directory: str, checkpoint: str, config: dict[str, Any]) ->
         step=int(checkpoint.rpartition("-")[2]),
         architecture=architecture_lib.from_json(values["network"]),
         image_size=values["image_size"],
-        num_classes=_num_classes(checkpoint),
+        # The last layer is the classifier, which has a kernel and a bias.
+        num_classes=min(_saved_shapes(checkpoint)[-1], key=len)[0],
         dropout_rate=values["dropout_rate"],
         path_dropout_rate=values["path_dropout_rate"],
         dataset=values["dataset"],

@@ -1,6 +1,6 @@
 """From a search space to a supernet, from an architecture to a stand-alone network."""
 
-from tunas_tf.models.standalone import build_classifier, build_layer, build_layers, kernels
+from tunas_tf.models.standalone import build_classifier, build_layers, kernels
 from tunas_tf.models.supernet import Supernet
 
-__all__ = ["Supernet", "build_classifier", "build_layer", "build_layers", "kernels"]
+__all__ = ["Supernet", "build_classifier", "build_layers", "kernels"]

@@ -10,7 +10,7 @@ from tunas_tf import layers
 from tunas_tf.search_space import operations, spec
 from tunas_tf.search_space.architecture import Architecture
 
-__all__ = ["build_backbone", "build_classifier", "build_layer", "build_layers", "kernels"]
+__all__ = ["build_backbone", "build_classifier", "build_layers", "kernels"]
 
 _EPSILON = 1e-3
 
@@ -23,11 +23,13 @@ class _Layers:
       name: prefix of the names.
       momentum: of the batch norm moving averages.
       path_dropout_rate: how often training leaves out a residual branch.
+      synchronized: whether batch norm takes its statistics over all replicas.
     """
 
     name: str
     momentum: float
     path_dropout_rate: float
+    synchronized: bool = False
 
     def conv(self, x, role, filters, kernel_size=1, strides=1, batch_norm=True):
         x = tf_keras.layers.Conv2D(
@@ -84,7 +86,10 @@ class _Layers:
 
     def _batch_norm(self, x, role):
         return tf_keras.layers.BatchNormalization(
-            momentum=self.momentum, epsilon=_EPSILON, name=f"{self.name}_{role}_norm"
+            momentum=self.momentum,
+            epsilon=_EPSILON,
+            synchronized=self.synchronized,
+            name=f"{self.name}_{role}_norm",
         )(x)
 
 
@@ -152,8 +157,18 @@ def build_backbone(
     images,
     batch_norm_momentum: float = 0.99,
     path_dropout_rate: float = 0.0,
+    synchronized_batch_norm: bool = False,
 ) -> tuple[tf.Tensor, list[tf.Tensor]]:
     """Applies the tower of `architecture` to a Keras tensor [batch, height, width, channels].
+
+    Args:
+      architecture: the network.
+      images: the Keras tensor.
+      batch_norm_momentum: of the moving averages that evaluation normalises by.
+      path_dropout_rate: how often training leaves out the branch of a residual layer, per
+        example.
+      synchronized_batch_norm: whether training normalises by the batch of all replicas, not
+        by that of each of them.
 
     Returns:
       The last feature map, and the feature maps at the endpoints.
@@ -163,7 +178,9 @@ def build_backbone(
         if isinstance(placed.layer, spec.Endpoint):
             endpoints.append(x)
         else:
-            make = _Layers(placed.name, batch_norm_momentum, path_dropout_rate)
+            make = _Layers(
+                placed.name, batch_norm_momentum, path_dropout_rate, synchronized_batch_norm
+            )
             x = _apply(make, placed.layer, x, placed.filters)
     return x, endpoints
 
@@ -201,24 +218,6 @@ def build_classifier(
     return tf_keras.Model(images, logits, name="classifier")
 
 
-def build_layer(layer, input_size: int, input_filters: int, filters: int) -> tf_keras.Model:
-    """One layer as a network of its own, to export and measure it.
-
-    Args:
-      layer: without choices, its expansions resolved, as `Architecture.layers` gives it.
-      input_size: side of the square input in pixels.
-      input_filters, filters: channels before and after it.
-
-    Returns:
-      [batch, input_size, input_size, input_filters] -> [batch, size, size, filters].
-    """
-    if type(layer) not in _FUNCTIONS:
-        raise TypeError(f"{type(layer).__name__} is no layer that computes something.")
-    inputs = tf_keras.Input((input_size, input_size, input_filters), name="inputs")
-    make = _Layers("layer", momentum=0.99, path_dropout_rate=0.0)
-    return tf_keras.Model(inputs, _apply(make, layer, inputs, filters), name="layer")
-
-
 def build_layers(
     layers_in_row: Sequence, input_size: int, input_filters: int, filters: int
 ) -> tf_keras.Model:
@@ -243,7 +242,8 @@ def kernels(network: Union[tf_keras.Model, tf_keras.layers.Layer]) -> list[tf.Va
     """The variables that weight decay applies to: kernels, not biases or batch norm."""
     found = []
     for layer in network.submodules:
-        for attribute in ("kernel", "depthwise_kernel"):
-            if isinstance(variable := getattr(layer, attribute, None), tf.Variable):
+        for attribute in ("kernel", "depthwise_kernel", "pointwise_kernel"):
+            variable = getattr(layer, attribute, None)
+            if isinstance(variable, tf.Variable):
                 found.append(variable)
     return found

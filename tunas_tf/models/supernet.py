@@ -1,6 +1,6 @@
 """The one-shot model: every architecture of a search space in one set of weights."""
 
-from typing import NamedTuple, Sequence
+from typing import NamedTuple, Optional, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -21,12 +21,12 @@ class SupernetOutput(NamedTuple):
     """What a supernet computes for one sample.
 
     Attributes:
-      logits: [batch, classes] float32.
+      logits: [batch, classes] float32; None if there is no classifier.
       endpoints: the feature maps at the endpoints, [batch, height, width, filters] each.
       l2_loss: float32 scalar, half the sum of squares of the kernels that the sample uses.
     """
 
-    logits: tf.Tensor
+    logits: Optional[tf.Tensor]
     endpoints: tuple[tf.Tensor, ...]
     l2_loss: tf.Tensor
 
@@ -44,7 +44,7 @@ class Supernet(tf_keras.Model):
 
     Attributes:
       space: the search space.
-      num_classes: outputs of the classifier.
+      num_classes: outputs of the classifier; with 0 there is none.
     """
 
     def __init__(self, space: spec.SearchSpace, num_classes: int, image_channels: int = 3):
@@ -59,14 +59,16 @@ class Supernet(tf_keras.Model):
             for slot in self.slots
         ]
         self.shared_calls = SharedCalls()
-        self.classifier = layers.MaskedConv2D(
-            num_classes,
-            kernel_size=1,
-            use_bias=True,
-            kernel_initializer=tf_keras.initializers.RandomNormal(stddev=0.01),
-            name="classifier",
-        )
-        self.classifier.build((None, None, None, self.slots[-1].outputs.largest))
+        self.classifier = None
+        if num_classes:
+            self.classifier = layers.MaskedConv2D(
+                num_classes,
+                kernel_size=1,
+                use_bias=True,
+                kernel_initializer=tf_keras.initializers.RandomNormal(stddev=0.01),
+                name="classifier",
+            )
+            self.classifier.build((None, None, None, self.slots[-1].outputs.largest))
 
     def call(self, images: tf.Tensor, masks: tf.Tensor, training=None) -> SupernetOutput:
         """Runs the architecture that `masks` select on images [batch, height, width, channels]."""
@@ -90,6 +92,8 @@ class Supernet(tf_keras.Model):
                 output_width,
             )
             l2_loss += loss
+        if self.classifier is None:
+            return SupernetOutput(None, tuple(endpoints), l2_loss)
         active = width_of(self.slots[-1].outputs, masks).filters
         logits = tf.cast(self.classifier(outputs, active), tf.float32)
         l2_loss += self.classifier.l2_loss(active)
@@ -104,7 +108,7 @@ def copy_weights(
     Args:
       supernet: the source.
       indices: the architecture, which `network` was built from.
-      network: a network from `build_classifier`.
+      network: a network from `build_classifier`, or a backbone if `supernet` has no classifier.
     """
     architecture = architecture_lib.resolve(supernet.space, indices)
     weights = {}
@@ -113,9 +117,9 @@ def copy_weights(
             own = [indices[position] for position in slot.positions]
             found = module.weights_at(own, placed.input_filters, placed.filters)
             weights.update({f"{placed.name}_{role}": values for role, values in found.items()})
-    classifier = supernet.classifier
-    kernel = classifier.kernel.numpy()[:, :, : architecture.output_filters]
-    weights["classifier"] = [kernel, classifier.bias.numpy()]
+    if (classifier := supernet.classifier) is not None:
+        kernel = classifier.kernel.numpy()[:, :, : architecture.output_filters]
+        weights["classifier"] = [kernel, classifier.bias.numpy()]
     for layer in network.layers:
         if layer.trainable_variables:
             for variable, value in zip(layer.trainable_variables, weights.pop(layer.name)):

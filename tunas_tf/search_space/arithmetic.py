@@ -47,7 +47,9 @@ def layer_count(layer, input_filters: int, filters: int, input_size: int) -> Cou
 
 def classifier_count(input_filters: int, num_classes: int, input_size: int = 1) -> Count:
     """Counts of the final 1x1 convolution with bias; without classes there is none."""
-    return operations_count(operations.classifier_operations(input_filters, num_classes, input_size))
+    return operations_count(
+        operations.classifier_operations(input_filters, num_classes, input_size)
+    )
 
 
 def count(
