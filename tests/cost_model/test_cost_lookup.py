@@ -88,7 +88,7 @@ def test_unknown_names(tmp_path, monkeypatch):
         lambda: cost_model.ignored_inputs("energy"),
         lambda: cost_model.architecture_cost("energy", network),
     ):
-        with pytest.raises(InputError, match="no cost model 'energy'; use one of pixel1, madds.*"
+        with pytest.raises(InputError, match="no cost model 'energy'; use one of pixel1, x86_litert, madds.*"
                            "or the path of a cost model file .there is no file of that name"):
             call()
     (tmp_path / "energy").write_text("{}")
@@ -166,3 +166,60 @@ def test_a_network_at_several_indices_costs_what_its_own_say(tmp_path):
     assert networks[0].blocks == networks[1].blocks
     costs = [cost_model.architecture_cost(path, network) for network in networks]
     assert costs == [(11.0, "mJ"), (12.0, "mJ")]
+
+
+_CALIBRATED = ("proxylessnas_search", "proxylessnas_enlarged_search", "mobilenet_v3_like_search")
+
+
+@pytest.mark.parametrize("ssd", _CALIBRATED)
+def test_shipped_latencies_of_an_x86_core(ssd):
+    space = search_space.get(ssd)
+    model = cost_model.get("x86_litert", space)
+    assert (model.name, model.unit, model.image_size) == ("x86_litert", "ms", 224)
+    num_options = [choice.num_options for choice in search_space.choices_of(space)]
+    generator = np.random.default_rng(0)
+    drawn = generator.integers(num_options, size=(2000, len(num_options)))
+    latencies = model.cost(drawn)
+    assert latencies.min() > 1 and np.all(np.isfinite(latencies))
+    madds = cost_model.get("madds", space).cost(drawn)
+    assert np.corrcoef(latencies, madds)[0, 1] > 0.5
+
+
+def test_one_network_costs_about_the_same_in_both_spaces_that_hold_it():
+    # Two calibrations, each with its own pieces and networks.
+    network = search_space.resolve(search_space.get("proxylessnas_mobile"), ())
+    costs = []
+    for ssd in _CALIBRATED[:2]:
+        space = search_space.get(ssd)
+        indices = search_space.locate(space, network)
+        costs.append(float(cost_model.get("x86_litert", space).cost(indices)))
+    assert costs[0] == pytest.approx(costs[1], rel=0.08)
+
+
+@pytest.mark.parametrize(
+    "ssd, expected",
+    [
+        ("proxylessnas_search", "pixel1"),
+        ("proxylessnas_enlarged_search", "x86_litert"),
+        ("mobilenet_v3_like_search", "x86_litert"),
+        ("quickstart_search", "madds"),
+        ("mobiledet_edgetpu_search", "madds"),
+    ],
+)
+def test_default_cost_model_of_a_space(ssd, expected):
+    assert cost_model.default_name(search_space.get(ssd)) == expected
+    # Other filters are other networks.
+    assert cost_model.default_name(search_space.get(ssd, 0.5)) == "madds"
+
+
+@pytest.mark.parametrize(
+    "ssd, expected",
+    [
+        ("proxylessnas_mobile", "pixel1"),
+        ("mobilenet_v2", "x86_litert"),
+        ("proxylessnas_cpu", "madds"),
+    ],
+)
+def test_default_cost_model_of_a_network(ssd, expected):
+    network = search_space.resolve(search_space.get(ssd), ())
+    assert cost_model.default_name(network) == expected
