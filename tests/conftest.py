@@ -22,3 +22,26 @@ def imagenet_dir(tmp_path_factory) -> str:
     import miniature_imagenet
 
     return miniature_imagenet.build(tmp_path_factory.mktemp("imagenet"))
+
+
+@pytest.fixture(scope="session")
+def digit_scenes_dir(tmp_path_factory) -> str:
+    """A dataset_dir with a small edition of `digit_scenes`: 200 training and 60 test images."""
+    from object_detection.data import digit_scenes
+
+    directory = str(tmp_path_factory.mktemp("digit_scenes"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digit_scenes, "NUM_EXAMPLES", {"train": 200, "test": 60})
+        digit_scenes.prepare(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def coco_dir(tmp_path_factory) -> str:
+    """A dataset_dir with a small `coco/2017`: 60 training, 20 validation, 6 test images.
+
+    Beside it lie the annotation files: instances_train2017.json, instances_val2017.json.
+    """
+    import miniature_coco
+
+    return miniature_coco.build(tmp_path_factory.mktemp("coco"))

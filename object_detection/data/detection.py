@@ -1,0 +1,272 @@
+"""Object detection datasets as batches for search, training and evaluation."""
+
+import dataclasses
+import functools
+import math
+import os
+from typing import Optional
+
+import tensorflow as tf
+
+from object_detection.data import digit_scenes, preprocessing
+from object_detection.data.tfds_objects import TfdsObjects
+from tunas_tf.common.errors import InputError
+from tunas_tf.data.conventions import base_name, conventions_of
+from tunas_tf.data.preprocessing import decode
+
+__all__ = ["DetectionDataset", "load"]
+
+# Decoded images are kept in memory if they are not more bytes than this.
+_CACHE_BYTES = 2**30
+
+
+@dataclasses.dataclass(frozen=True)
+class DetectionDataset:
+    """A dataset in four splits.
+
+    "train" is all of the training set. A search divides it: "search_validation" is its
+    first part, whose average precision is the controller's reward, and "search_train", the
+    rest, trains the shared weights. "test" is for `evaluation_batches` of a finished network
+    alone; it is COCO's validation set, as the annotations of its test set are secret.
+
+    A batch is (images, labels). Images are float32 [batch, image_size, image_size, 3] from -1
+    to 1. Labels are a dictionary with a row for each object, in all `max_num_boxes`:
+
+    - "boxes" float32 [batch, max_num_boxes, 4]: ymin, xmin, ymax, xmax in pixels of the
+      network's input, from 0 to image_size; zeros in rows without an object.
+    - "classes" int32 [batch, max_num_boxes]: 1 to num_classes - 1, 0 in rows without an object.
+    - "is_crowd" bool [batch, max_num_boxes]: groups, and difficult objects, that training
+      ignores, and that an evaluation counts neither as found nor as missed.
+    - "areas" float32 [batch, max_num_boxes]: of the object itself, or else of its box, in
+      pixels of the network's input.
+
+    Images without objects are kept. Objects that are of no use are not: see `TfdsObjects`.
+
+    Attributes:
+      name: of the dataset, as given to `load`.
+      dataset_dir: the directory that it was read from.
+      num_classes: including class 0, which is nothing.
+      class_names: of all classes; the first is "background".
+      category_ids: of all classes, what the dataset's annotations call them (COCO: 1 to 90).
+      image_size: side of the network's input in pixels.
+      max_num_boxes: rows of the labels.
+      keep_aspect_ratio: whether images are fitted into the input rather than stretched.
+      reward_fraction: share of the training set that is "search_validation".
+      num_reward_examples: size of "search_validation".
+      flip: whether training mirrors images; false for datasets of writing.
+      source: the encoded images and their objects.
+    """
+
+    name: str
+    dataset_dir: str
+    num_classes: int
+    class_names: tuple[str, ...]
+    category_ids: tuple[int, ...]
+    image_size: int
+    max_num_boxes: int
+    keep_aspect_ratio: bool
+    reward_fraction: float
+    num_reward_examples: int
+    flip: bool
+    source: TfdsObjects
+
+    def source_range(self, split: str) -> tuple[str, int, int]:
+        """(split, start, stop): the examples of the source that `split` consists of."""
+        if split == "test":
+            return "test", 0, self.source.num_examples("test")
+        total = self.source.num_examples("train")
+        ranges = {
+            "train": (0, total),
+            "search_validation": (0, self.num_reward_examples),
+            "search_train": (self.num_reward_examples, total),
+        }
+        if split not in ranges:
+            raise ValueError(f"there is no split {split!r}; use {', '.join(ranges)} or test.")
+        return ("train", *ranges[split])
+
+    def num_examples(self, split: str) -> int:
+        _, start, stop = self.source_range(split)
+        return stop - start
+
+    def origin(self, split: str) -> str:
+        """What the split is of the source, in TFDS's notation: "train[:11829]", "validation"."""
+        source_split, start, stop = self.source_range(split)
+        name = self.source.origin(source_split)
+        if stop - start == self.source.num_examples(source_split):
+            return name
+        return f"{name}[:{stop}]" if start == 0 else f"{name}[{start}:]"
+
+    def _shuffled(self, split: str, seed: int) -> tf.data.Dataset:
+        """The examples in random order, with encoded or decoded images, endlessly."""
+        shape = self.source.image_shape
+        num_examples = self.num_examples(split)
+        if shape is None or num_examples * math.prod(shape) * 3 > _CACHE_BYTES:
+            return self.source.examples(*self.source_range(split), shuffle_seed=seed).repeat()
+
+        def decoded(example):
+            return {**example, "image": tf.ensure_shape(decode(example["image"]), [*shape, 3])}
+
+        examples = self.source.examples(*self.source_range(split))
+        cached = examples.map(decoded, num_parallel_calls=tf.data.AUTOTUNE).cache()
+        return cached.shuffle(num_examples, seed=seed).repeat()
+
+    @property
+    def _evaluation_example(self):
+        return functools.partial(
+            preprocessing.evaluation_example,
+            image_size=self.image_size,
+            max_num_boxes=self.max_num_boxes,
+            keep_aspect_ratio=self.keep_aspect_ratio,
+        )
+
+    def training_batches(
+        self, split: str, batch_size: int, seed: int, augment: bool = True
+    ) -> tf.data.Dataset:
+        """Endless batches (images, labels) in random order.
+
+        Equal seeds give equal batches. Every example comes once before any comes again. Of an
+        image with more than `max_num_boxes` objects the largest are kept, crowds the last.
+
+        Args:
+          split: "train", "search_train", or "search_validation" for the reward.
+          batch_size: examples in each batch.
+          seed: of the order and of the augmentation.
+          augment: whether to crop (as SSD does) and mirror images at random, or to prepare them
+            as for evaluation.
+        """
+        if split == "test":
+            raise ValueError("the test split is never trained on; use evaluation_batches.")
+
+        def prepare(index, example):
+            if augment:
+                return preprocessing.training_example(
+                    example["image"],
+                    example["objects"],
+                    tf.stack([seed, index]),
+                    flip=self.flip,
+                    image_size=self.image_size,
+                    max_num_boxes=self.max_num_boxes,
+                    keep_aspect_ratio=self.keep_aspect_ratio,
+                )
+            image, labels = self._evaluation_example(example["image"], example["objects"])
+            del labels["scale"]
+            return image, labels
+
+        return (
+            self._shuffled(split, seed)
+            .enumerate()
+            .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+            .batch(batch_size, drop_remainder=True)
+            .prefetch(tf.data.AUTOTUNE)
+        )
+
+    def evaluation_batches(self, split: str, batch_size: int) -> tf.data.Dataset:
+        """Each example once: (images, labels, weights float32 [batch_size]).
+
+        Labels are those of the class and two more, with which detections are mapped back:
+
+        - "image_ids" int64 [batch_size]: the dataset's own, or else the position in the split.
+        - "scale" float32 [batch_size, 2]: pixels of the network's input for each pixel of the
+          stored image, y and x.
+
+        The last batch is filled up with grey images of weight 0, with id -1, scale 1 and no
+        objects; all others weigh 1.
+
+        Raises:
+          InputError: if an image has more than `max_num_boxes` objects.
+        """
+        most = self.source.most_objects(*self.source_range(split))
+        if most > self.max_num_boxes:
+            raise InputError(
+                f"an image of the {split} split of {self.name} has {most} objects, more than "
+                f"max_num_boxes {self.max_num_boxes}; give {most} or more, so that an "
+                "evaluation counts them all."
+            )
+
+        def prepare(example):
+            image, labels = self._evaluation_example(example["image"], example["objects"])
+            return image, {**labels, "image_ids": example["image_id"]}
+
+        def fill(images, labels):
+            missing = batch_size - tf.shape(images)[0]
+
+            def padded(value, constant=0):
+                paddings = [[0, missing]] + [[0, 0]] * (len(value.shape) - 1)
+                constant = tf.cast(constant, value.dtype)
+                filled = tf.pad(value, paddings, constant_values=constant)
+                return tf.ensure_shape(filled, [batch_size, *value.shape[1:]])
+
+            weights = padded(tf.ones_like(labels["image_ids"], tf.float32))
+            constants = {"image_ids": -1, "scale": 1}
+            labels = {key: padded(labels[key], constants.get(key, 0)) for key in labels}
+            return padded(images), labels, weights
+
+        return (
+            self.source.examples(*self.source_range(split))
+            .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+            .batch(batch_size)
+            .map(fill)
+            .prefetch(tf.data.AUTOTUNE)
+        )
+
+
+def _default_dataset_dir(name: str) -> str:
+    """$TFDS_DATA_DIR, else a cache for the embedded dataset and TFDS's own default for others."""
+    cache = os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "tunas_tf")
+    usual = cache if name == "digit_scenes" else "~/tensorflow_datasets"
+    return os.environ.get("TFDS_DATA_DIR") or usual
+
+
+def load(
+    name: str,
+    dataset_dir: Optional[str],
+    image_size: int,
+    reward_fraction: Optional[float] = None,
+    max_num_boxes: int = 100,
+    keep_aspect_ratio: bool = False,
+) -> DetectionDataset:
+    """Opens a dataset. `digit_scenes` is made if it is not there; nothing is ever downloaded.
+
+    Args:
+      name: "digit_scenes", or a name of tensorflow-datasets ("coco/2017", "voc/2007",
+        "my_dataset:1.0.0") whose data are prepared in `dataset_dir`.
+      dataset_dir: TFDS's data directory. Empty or None: the default one ($TFDS_DATA_DIR,
+        ~/.cache/tunas_tf for digit_scenes, ~/tensorflow_datasets for others).
+      image_size: side of the network's input in pixels.
+      reward_fraction: share of the training set, its first examples, whose average precision
+        is the search's reward. None: a tenth.
+      max_num_boxes: rows of the labels. No image of COCO has more than 100 objects.
+      keep_aspect_ratio: fit images into the network's input rather than stretch them.
+    """
+    for argument, value in {"image_size": image_size, "max_num_boxes": max_num_boxes}.items():
+        if value < 1:
+            raise InputError(f"{argument} is {value}; it must be 1 or more.")
+    dataset_dir = os.path.expanduser(dataset_dir or _default_dataset_dir(name))
+    if name == "digit_scenes":
+        digit_scenes.prepare(dataset_dir)
+    source = TfdsObjects(name, dataset_dir)
+    num_train = source.num_examples("train")
+    conventions = conventions_of(name)
+    if reward_fraction is None:
+        reward_fraction = conventions.reward_fraction
+    num_reward = round(reward_fraction * num_train)
+    if not 0 < num_reward < num_train:
+        raise InputError(
+            f"reward_fraction {reward_fraction} of {num_train} training images leaves "
+            "no images for the reward or none for training; give a number between 0 and 1."
+        )
+    return DetectionDataset(
+        name=name,
+        dataset_dir=dataset_dir,
+        num_classes=source.num_classes,
+        class_names=source.class_names,
+        category_ids=source.category_ids,
+        image_size=image_size,
+        max_num_boxes=max_num_boxes,
+        keep_aspect_ratio=keep_aspect_ratio,
+        reward_fraction=reward_fraction,
+        num_reward_examples=num_reward,
+        # Mirrored digits are no digits.
+        flip=conventions.flip and base_name(name) != "digit_scenes",
+        source=source,
+    )
