@@ -42,7 +42,9 @@ flags.DEFINE_float("min_cost", -math.inf, "Lowest cost, in the unit of the cost 
 flags.DEFINE_float("max_cost", math.inf, "Highest cost, in the unit of the cost model.")
 flags.DEFINE_integer("num_samples", 1, "Number of networks.", lower_bound=1)
 flags.DEFINE_string(
-    "like", None, "architecture.json in the directory of a search: take all of the above from there."
+    "like",
+    None,
+    "architecture.json in the directory of a search: take all of the above from there.",
 )
 flags.DEFINE_string("output_dir", None, "Directory for an architecture.json of each network.")
 

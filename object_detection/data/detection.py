@@ -11,8 +11,9 @@ import tensorflow as tf
 from object_detection.data import digit_scenes, preprocessing
 from object_detection.data.tfds_objects import TfdsObjects
 from tunas_tf.common.errors import InputError
-from tunas_tf.data.conventions import base_name, conventions_of
+from tunas_tf.data.conventions import conventions_of
 from tunas_tf.data.preprocessing import decode
+from tunas_tf.data.splits import SplitDataset, default_dataset_dir, num_reward_examples
 
 __all__ = ["DetectionDataset", "load"]
 
@@ -21,13 +22,8 @@ _CACHE_BYTES = 2**30
 
 
 @dataclasses.dataclass(frozen=True)
-class DetectionDataset:
-    """A dataset in four splits.
-
-    "train" is all of the training set. A search divides it: "search_validation" is its
-    first part, whose average precision is the controller's reward, and "search_train", the
-    rest, trains the shared weights. "test" is for `evaluation_batches` of a finished network
-    alone; it is COCO's validation set, as the annotations of its test set are secret.
+class DetectionDataset(SplitDataset):
+    """A dataset in four splits; a search is rewarded by AP on "search_validation".
 
     A batch is (images, labels). Images are float32 [batch, image_size, image_size, 3] from -1
     to 1. Labels are a dictionary with a row for each object, in all `max_num_boxes`:
@@ -43,58 +39,16 @@ class DetectionDataset:
     Images without objects are kept. Objects that are of no use are not: see `TfdsObjects`.
 
     Attributes:
-      name: of the dataset, as given to `load`.
-      dataset_dir: the directory that it was read from.
-      num_classes: including class 0, which is nothing.
-      class_names: of all classes; the first is "background".
-      category_ids: of all classes, what the dataset's annotations call them (COCO: 1 to 90).
-      image_size: side of the network's input in pixels.
+      category_ids: of all classes, what the dataset's annotations call them (COCO: 1 to 90);
+        of class 0, which is nothing, 0.
       max_num_boxes: rows of the labels.
       keep_aspect_ratio: whether images are fitted into the input rather than stretched.
-      reward_fraction: share of the training set that is "search_validation".
-      num_reward_examples: size of "search_validation".
-      flip: whether training mirrors images; false for datasets of writing.
-      source: the encoded images and their objects.
     """
 
-    name: str
-    dataset_dir: str
-    num_classes: int
-    class_names: tuple[str, ...]
     category_ids: tuple[int, ...]
-    image_size: int
     max_num_boxes: int
     keep_aspect_ratio: bool
-    reward_fraction: float
-    num_reward_examples: int
-    flip: bool
     source: TfdsObjects
-
-    def source_range(self, split: str) -> tuple[str, int, int]:
-        """(split, start, stop): the examples of the source that `split` consists of."""
-        if split == "test":
-            return "test", 0, self.source.num_examples("test")
-        total = self.source.num_examples("train")
-        ranges = {
-            "train": (0, total),
-            "search_validation": (0, self.num_reward_examples),
-            "search_train": (self.num_reward_examples, total),
-        }
-        if split not in ranges:
-            raise ValueError(f"there is no split {split!r}; use {', '.join(ranges)} or test.")
-        return ("train", *ranges[split])
-
-    def num_examples(self, split: str) -> int:
-        _, start, stop = self.source_range(split)
-        return stop - start
-
-    def origin(self, split: str) -> str:
-        """What the split is of the source, in TFDS's notation: "train[:11829]", "validation"."""
-        source_split, start, stop = self.source_range(split)
-        name = self.source.origin(source_split)
-        if stop - start == self.source.num_examples(source_split):
-            return name
-        return f"{name}[:{stop}]" if start == 0 else f"{name}[{start}:]"
 
     def _shuffled(self, split: str, seed: int) -> tf.data.Dataset:
         """The examples in random order, with encoded or decoded images, endlessly."""
@@ -210,13 +164,6 @@ class DetectionDataset:
         )
 
 
-def _default_dataset_dir(name: str) -> str:
-    """$TFDS_DATA_DIR, else a cache for the embedded dataset and TFDS's own default for others."""
-    cache = os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "tunas_tf")
-    usual = cache if name == "digit_scenes" else "~/tensorflow_datasets"
-    return os.environ.get("TFDS_DATA_DIR") or usual
-
-
 def load(
     name: str,
     dataset_dir: Optional[str],
@@ -241,20 +188,14 @@ def load(
     for argument, value in {"image_size": image_size, "max_num_boxes": max_num_boxes}.items():
         if value < 1:
             raise InputError(f"{argument} is {value}; it must be 1 or more.")
-    dataset_dir = os.path.expanduser(dataset_dir or _default_dataset_dir(name))
-    if name == "digit_scenes":
+    embedded = name == "digit_scenes"
+    dataset_dir = os.path.expanduser(dataset_dir or default_dataset_dir(embedded))
+    if embedded:
         digit_scenes.prepare(dataset_dir)
     source = TfdsObjects(name, dataset_dir)
-    num_train = source.num_examples("train")
     conventions = conventions_of(name)
     if reward_fraction is None:
         reward_fraction = conventions.reward_fraction
-    num_reward = round(reward_fraction * num_train)
-    if not 0 < num_reward < num_train:
-        raise InputError(
-            f"reward_fraction {reward_fraction} of {num_train} training images leaves "
-            "no images for the reward or none for training; give a number between 0 and 1."
-        )
     return DetectionDataset(
         name=name,
         dataset_dir=dataset_dir,
@@ -265,8 +206,7 @@ def load(
         max_num_boxes=max_num_boxes,
         keep_aspect_ratio=keep_aspect_ratio,
         reward_fraction=reward_fraction,
-        num_reward_examples=num_reward,
-        # Mirrored digits are no digits.
-        flip=conventions.flip and base_name(name) != "digit_scenes",
+        num_reward_examples=num_reward_examples(source, reward_fraction),
+        flip=conventions.flip,
         source=source,
     )

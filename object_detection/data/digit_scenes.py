@@ -8,16 +8,12 @@ small digits that is marked as a crowd. The features are those of COCO.
 """
 
 import functools
-import os
-import sys
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from object_detection.data import scenes
-from tunas_tf.common.errors import InputError
-from tunas_tf.data import digits
-from tunas_tf.data.tfds_files import quiet_tfds
+from tunas_tf.data import digits, embedded
 
 __all__ = ["DigitScenes", "NUM_EXAMPLES", "example", "prepare"]
 
@@ -101,32 +97,5 @@ class DigitScenes(tfds.core.GeneratorBasedBuilder):
 
 
 def prepare(dataset_dir: str) -> None:
-    """Writes the dataset below `dataset_dir`, unless it is there.
-
-    TFDS writes into a directory of another name and renames that at the end: after a
-    crash the dataset is absent rather than damaged, and of several processes that
-    prepare it at once the first to finish wins.
-    """
-    with quiet_tfds():
-        if _is_prepared(dataset_dir):
-            return
-    # Not where the results of a command go: those may be JSON.
-    print(
-        f"making the dataset digit_scenes in {dataset_dir}, once, in about half a minute",
-        file=sys.stderr,
-        flush=True,
-    )
-    config = tfds.download.DownloadConfig(try_download_gcs=False)
-    with quiet_tfds():
-        try:
-            DigitScenes(data_dir=dataset_dir).download_and_prepare(download_config=config)
-        except OSError as error:
-            if not _is_prepared(dataset_dir):
-                raise InputError(
-                    f"the dataset digit_scenes cannot be written to {dataset_dir} "
-                    f"({error.strerror}); give a writable directory as --dataset_dir."
-                ) from None
-
-
-def _is_prepared(dataset_dir: str) -> bool:
-    return os.path.isdir(dataset_dir) and DigitScenes(data_dir=dataset_dir).is_prepared()
+    """Writes the dataset below `dataset_dir`, unless it is there."""
+    embedded.prepare(DigitScenes, dataset_dir)

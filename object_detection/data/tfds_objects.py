@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from object_detection.data import coco
 from tunas_tf.common.errors import InputError
 from tunas_tf.data import tfds_files
-from tunas_tf.data.conventions import BACKGROUND, base_name
+from tunas_tf.data.conventions import BACKGROUND, base_name, conventions_of
 from tunas_tf.data.tfds_files import quiet_tfds
 
 __all__ = ["TfdsObjects"]
@@ -74,10 +74,10 @@ class TfdsObjects:
     def _test_split(self) -> str:
         """"test", or "validation" where there is no test split or one without boxes."""
         splits = self._builder.info.splits
-        if "validation" not in splits:
-            name = "test"
-        elif "test" not in splits or base_name(self._name) == "coco":
-            name = "validation"
+        if agreed := conventions_of(self._name).test_split:
+            name = agreed
+        elif "test" not in splits or "validation" not in splits:
+            name = "validation" if "validation" in splits else "test"
         else:
             self._check("test")
             number = min(_NUM_PROBED, splits["test"].num_examples)

@@ -179,8 +179,9 @@ def test_an_interrupted_calibration_continues(tmp_path):
     assert latency_fit.rank_correlation(sizes, params) > 0.9
     # The temporary files are about as large as was said before.
     megabytes = measuring.disk_megabytes(chosen, 32, 10)
-    on_disk = sum(1e3 * log.latency_ms(plan.key_of(s), 2) for s in (*chosen.units, *chosen.networks))
-    assert on_disk / 1e3 == pytest.approx(megabytes, rel=0.5)
+    subjects = (*chosen.units, *chosen.networks)
+    on_disk = sum(log.latency_ms(plan.key_of(subject), 2) for subject in subjects)
+    assert on_disk == pytest.approx(megabytes, rel=0.5)
 
 
 def test_measurements_survive_a_cut_line(tmp_path):

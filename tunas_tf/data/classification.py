@@ -12,6 +12,7 @@ from tunas_tf.data import digits, preprocessing
 from tunas_tf.data.conventions import conventions_of
 from tunas_tf.data.image_folder import FolderSource
 from tunas_tf.data.image_source import ImageSource
+from tunas_tf.data.splits import SplitDataset, default_dataset_dir, num_reward_examples
 from tunas_tf.data.tfds_source import TfdsSource
 
 __all__ = ["ClassificationDataset", "load"]
@@ -24,66 +25,18 @@ _CACHE_BYTES = 2**30
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassificationDataset:
-    """A dataset in four splits.
-
-    "train" is all of the training set. A search divides it: "search_validation" is its
-    first part, whose accuracy is the controller's reward, and "search_train", the rest,
-    trains the shared weights. "test" is for `evaluation_batches` of a finished network alone.
+class ClassificationDataset(SplitDataset):
+    """A dataset in four splits; a search is rewarded by accuracy on "search_validation".
 
     Images are float32 [batch, image_size, image_size, 3], normalised. Two ways to
     prepare them (`preprocessing`): photos are cropped at random and resized (evaluated:
     the centre); small images are shifted by up to 4 pixels and resized (evaluated: as they
     are). Small are datasets whose images share one shape, with sides up to 64 or `image_size`.
 
-    Attributes:
-      name: of the dataset, as given to `load`.
-      dataset_dir: the directory that it was read from.
-      num_classes: labels are 0 to num_classes - 1. With a background class (`conventions`)
-        class 0 has no images.
-      class_names: of all classes, in the order of the labels.
-      image_size: side of the network's input in pixels.
-      reward_fraction: share of the training set that is "search_validation".
-      num_reward_examples: size of "search_validation".
-      flip: whether training mirrors images; false for datasets of writing.
-      source: the encoded images.
+    With a background class (`conventions`) class 0 has no images.
     """
 
-    name: str
-    dataset_dir: str
-    num_classes: int
-    class_names: tuple[str, ...]
-    image_size: int
-    reward_fraction: float
-    num_reward_examples: int
-    flip: bool
     source: ImageSource
-
-    def source_range(self, split: str) -> tuple[str, int, int]:
-        """(split, start, stop): the examples of the source that `split` consists of."""
-        if split == "test":
-            return "test", 0, self.source.num_examples("test")
-        total = self.source.num_examples("train")
-        ranges = {
-            "train": (0, total),
-            "search_validation": (0, self.num_reward_examples),
-            "search_train": (self.num_reward_examples, total),
-        }
-        if split not in ranges:
-            raise ValueError(f"there is no split {split!r}; use {', '.join(ranges)} or test.")
-        return ("train", *ranges[split])
-
-    def num_examples(self, split: str) -> int:
-        _, start, stop = self.source_range(split)
-        return stop - start
-
-    def origin(self, split: str) -> str:
-        """What the split is of the source, in TFDS's notation: "train[:50046]", "validation"."""
-        source_split, start, stop = self.source_range(split)
-        name = self.source.origin(source_split)
-        if stop - start == self.source.num_examples(source_split):
-            return name
-        return f"{name}[:{stop}]" if start == 0 else f"{name}[{start}:]"
 
     @property
     def takes_whole_images(self) -> bool:
@@ -124,14 +77,17 @@ class ClassificationDataset:
         if split == "test":
             raise ValueError("the test split is never trained on; use evaluation_batches.")
 
+        whole = self.takes_whole_images
+
         def prepare(index, example):
             image, label = example
             if augment:
+                seeds = tf.stack([seed, index])
                 image = preprocessing.training_image(
-                    image, tf.stack([seed, index]), self.image_size, self.takes_whole_images, self.flip
+                    image, seeds, self.image_size, whole, self.flip
                 )
             else:
-                image = preprocessing.evaluation_image(image, self.image_size, self.takes_whole_images)
+                image = preprocessing.evaluation_image(image, self.image_size, whole)
             return image, label
 
         return (
@@ -148,8 +104,10 @@ class ClassificationDataset:
         The last batch is filled up with black images of weight 0; all others weigh 1.
         """
 
+        whole = self.takes_whole_images
+
         def prepare(encoded, label):
-            return preprocessing.evaluation_image(encoded, self.image_size, self.takes_whole_images), label
+            return preprocessing.evaluation_image(encoded, self.image_size, whole), label
 
         def fill(images, labels):
             missing = batch_size - tf.shape(labels)[0]
@@ -169,13 +127,6 @@ class ClassificationDataset:
             .map(fill)
             .prefetch(tf.data.AUTOTUNE)
         )
-
-
-def _default_dataset_dir(name: str) -> str:
-    """$TFDS_DATA_DIR, else a cache for the embedded dataset and TFDS's own default for others."""
-    cache = os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "tunas_tf")
-    usual = cache if name == "digits" else "~/tensorflow_datasets"
-    return os.environ.get("TFDS_DATA_DIR") or usual
 
 
 def load(
@@ -199,23 +150,16 @@ def load(
         raise InputError(f"image_size is {image_size}; it must be 1 or more.")
     if name == "image_folder" and not dataset_dir:
         raise InputError("image_folder needs a directory; give it as --dataset_dir.")
-    dataset_dir = os.path.expanduser(dataset_dir or _default_dataset_dir(name))
+    dataset_dir = os.path.expanduser(dataset_dir or default_dataset_dir(embedded=name == "digits"))
     if name == "image_folder":
         source = FolderSource(dataset_dir)
     else:
         if name == "digits":
             digits.prepare(dataset_dir)
         source = TfdsSource(name, dataset_dir)
-    num_train = source.num_examples("train")
     conventions = conventions_of(name)
     if reward_fraction is None:
         reward_fraction = conventions.reward_fraction
-    num_reward = round(reward_fraction * num_train)
-    if not 0 < num_reward < num_train:
-        raise InputError(
-            f"reward_fraction {reward_fraction} of {num_train} training images leaves "
-            "no images for the reward or none for training; give a number between 0 and 1."
-        )
     return ClassificationDataset(
         name=name,
         dataset_dir=dataset_dir,
@@ -223,7 +167,7 @@ def load(
         class_names=source.class_names,
         image_size=image_size,
         reward_fraction=reward_fraction,
-        num_reward_examples=num_reward,
+        num_reward_examples=num_reward_examples(source, reward_fraction),
         flip=conventions.flip,
         source=source,
     )

@@ -3,7 +3,8 @@
 What is published for ImageNet: the first 50,046 training images measure the reward, the
 networks have 1,001 outputs, and the accuracy that papers report is that of the validation
 images, as the labels of the test images are secret (Bender et al., "Can weight sharing
-outperform random architecture search?", CVPR 2020, and its release).
+outperform random architecture search?", CVPR 2020, and its release). COCO's annotations of its
+test images are secret as well.
 """
 
 import dataclasses
@@ -37,6 +38,7 @@ class Conventions:
 _WRITING = (
     "binary_alpha_digits",
     "cmaterdb",
+    "digit_scenes",
     "digits",
     "emnist",
     "kmnist",
@@ -48,6 +50,7 @@ _WRITING = (
 
 # By base name; all others follow the defaults.
 _CONVENTIONS = {
+    "coco": Conventions(test_split="validation"),
     "imagenet2012": Conventions(
         background_class=True, test_split="validation", reward_fraction=50_046 / 1_281_167
     ),

@@ -7,15 +7,11 @@ on top of fragments of other digits.
 """
 
 import functools
-import os
-import sys
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from tunas_tf.common.errors import InputError
-from tunas_tf.data import rendering
-from tunas_tf.data.tfds_files import quiet_tfds
+from tunas_tf.data import embedded, rendering
 
 __all__ = ["Digits", "IMAGE_SIZE", "NUM_EXAMPLES", "example", "prepare", "scans_of"]
 
@@ -87,32 +83,5 @@ class Digits(tfds.core.GeneratorBasedBuilder):
 
 
 def prepare(dataset_dir: str) -> None:
-    """Writes the dataset below `dataset_dir`, unless it is there.
-
-    TFDS writes into a directory of another name and renames that at the end: after a
-    crash the dataset is absent rather than damaged, and of several processes that
-    prepare it at once the first to finish wins.
-    """
-    with quiet_tfds():
-        if _is_prepared(dataset_dir):
-            return
-    # Not where the results of a command go: those may be JSON.
-    print(
-        f"making the dataset digits in {dataset_dir}, once, in about half a minute",
-        file=sys.stderr,
-        flush=True,
-    )
-    config = tfds.download.DownloadConfig(try_download_gcs=False)
-    with quiet_tfds():
-        try:
-            Digits(data_dir=dataset_dir).download_and_prepare(download_config=config)
-        except OSError as error:
-            if not _is_prepared(dataset_dir):
-                raise InputError(
-                    f"the dataset digits cannot be written to {dataset_dir} "
-                    f"({error.strerror}); give a writable directory as --dataset_dir."
-                ) from None
-
-
-def _is_prepared(dataset_dir: str) -> bool:
-    return os.path.isdir(dataset_dir) and Digits(data_dir=dataset_dir).is_prepared()
+    """Writes the dataset below `dataset_dir`, unless it is there."""
+    embedded.prepare(Digits, dataset_dir)
