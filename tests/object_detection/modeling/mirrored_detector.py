@@ -1,12 +1,13 @@
 """Trains on two replicas with synchronised batch norm, and on one; prints how they differ.
 
-A program of its own for test_detectors.
+A program of its own for test_synchronized_batch_norm.
 """
 
 import json
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 import towers
 
 from object_detection import modeling
@@ -48,12 +49,13 @@ def _difference(strategy, definition, synchronized: bool) -> float:
 
 
 def main():
+    tf_keras.utils.set_random_seed(0)
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     differences = {
         f"{definition.name} {synchronized}": _difference(strategy, definition, synchronized)
-        for definition in (SSDLite(), RetinaNet(8))
+        for definition in (SSDLite(), RetinaNet(8, separable=True))
         for synchronized in (True, False)
     }
     print(json.dumps(differences))
