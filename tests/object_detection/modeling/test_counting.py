@@ -22,12 +22,12 @@ def _network(name) -> search_space.Architecture:
 @pytest.mark.parametrize(
     "name, expanded_features, num_classes, params, madds",
     [
-        # MobileDets, table 3: COCO with its 90 classes and background, at 320 x 320.
+        # MobileDets: COCO with its 90 classes and background, at 320 x 320.
         ("mobiledet_edgetpu", False, 91, 4.20e6, 1.53e9),
         ("mobilenet_v3_large_detection", True, 91, 3.22e6, 0.51e9),
-        # MobileNetV3, table 6, without the halved channels.
+        # MobileNetV3, without the halved channels.
         ("mobilenet_v3_large", True, 91, 4.97e6, 0.62e9),
-        # MobileNetV2, table 6: 80 classes.
+        # MobileNetV2: 80 classes.
         ("mobilenet_v2", True, 81, 4.3e6, 0.8e9),
     ],
 )
