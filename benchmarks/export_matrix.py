@@ -16,8 +16,10 @@ else. Takes about 10 minutes on 2 cores; --image_size=64 takes half of that.
 
 import dataclasses
 import time
+from typing import Iterator
 
 from absl import flags
+import numpy as np
 
 from tunas_tf import search_space
 from tunas_tf.command_line import app, network_flags
@@ -28,13 +30,14 @@ from tunas_tf.export.quantization import QUANTIZATIONS
 FLAGS = flags.FLAGS
 network_flags.define("image_size", "num_classes", "filters_multiplier")
 flags.DEFINE_list("networks", None, "Names of networks and search spaces; default: all.")
+flags.DEFINE_integer("num_random", 0, "Random networks of every search space besides.", 0)
 flags.DEFINE_list("quantizations", list(QUANTIZATIONS), "Which quantisations.")
 flags.DEFINE_integer("num_test_images", 16, "Images for the comparison.", lower_bound=1)
 flags.DEFINE_integer("num_representative_images", 32, "Images for int8.", lower_bound=1)
 flags.DEFINE_string("output", None, "JSON file for the rows.")
 
 _HEADER = (
-    f"{'network':42}{'quantisation':14}{'MB':>7}{'operators':>11}{'difference':>12}"
+    f"{'network':50}{'quantisation':14}{'MB':>7}{'operators':>11}{'difference':>12}"
     f"{'rel. error':>12}{'agreement':>11}{'seconds':>9}"
 )
 
@@ -47,6 +50,17 @@ def _default_networks() -> list[str]:
         for space in spaces
         if space.reference_indices or not search_space.choices_of(space)
     ]
+
+
+def _architectures(name: str) -> Iterator[tuple[str, search_space.Architecture]]:
+    """The network or reference network of that name, then random ones of the space."""
+    space = search_space.get(name, FLAGS.filters_multiplier)
+    yield name, search_space.resolve(space, space.reference_indices)
+    num_options = [choice.num_options for choice in search_space.choices_of(space)]
+    generator = np.random.default_rng(0)
+    for number in range(FLAGS.num_random if num_options else 0):
+        indices = generator.integers(num_options)
+        yield f"{name} random {number}", search_space.resolve(space, indices)
 
 
 def _row(name: str, network, images, quantize: str) -> dict:
@@ -80,7 +94,7 @@ def _row(name: str, network, images, quantize: str) -> dict:
 
 def _line(row: dict) -> str:
     return (
-        f"{row['network']:42}{row['quantization']:14}{row['bytes'] / 1e6:7.2f}"
+        f"{row['network']:50}{row['quantization']:14}{row['bytes'] / 1e6:7.2f}"
         f"{sum(row['operators'].values()):11}{row['max_difference']:12.2g}"
         f"{row['relative_error']:12.2g}{row['top1_agreement']:11.1%}{row['seconds']:9.1f}"
         + (f"\n    {row['error']}" if row["error"] else "")
@@ -93,6 +107,8 @@ def main() -> None:
         raise InputError(
             f"there is no quantisation {min(unknown)!r}; use some of {', '.join(QUANTIZATIONS)}."
         )
+    import tf_keras
+
     from tunas_tf.export.export_job import initial_network
     from tunas_tf.export.images import ExportImages
 
@@ -100,12 +116,12 @@ def main() -> None:
     rows = []
     print(_HEADER)
     for name in FLAGS.networks or _default_networks():
-        space = search_space.get(name, FLAGS.filters_multiplier)
-        architecture = search_space.resolve(space, space.reference_indices)
-        network = initial_network(architecture, FLAGS.num_classes, FLAGS.image_size)
-        for quantize in FLAGS.quantizations:
-            rows.append(_row(name, network, images, quantize))
-            print(_line(rows[-1]), flush=True)
+        for title, architecture in _architectures(name):
+            network = initial_network(architecture, FLAGS.num_classes, FLAGS.image_size)
+            for quantize in FLAGS.quantizations:
+                rows.append(_row(title, network, images, quantize))
+                print(_line(rows[-1]), flush=True)
+            tf_keras.backend.clear_session()  # Else Keras remembers all of them.
     if FLAGS.output:
         write_json(FLAGS.output, rows)
     failed = [f"{row['network']} in {row['quantization']}" for row in rows if row["error"]]

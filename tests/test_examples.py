@@ -68,13 +68,14 @@ def test_custom_space_from_search_to_accuracy(run, tmp_path, digits_dir):
     assert found["ssd"] == "tiny_search" and len(found["indices"].split(":")) == 12
     reference = run(
         "estimate_cost",
+        "--format=json",
         *_SPACE,
         "--indices=0:0:0:0:0:1:0:0:0:0:0:1",
         "--cost_model=madds",
         "--image_size=32",
         "--num_classes=10",
     )
-    assert found["cost_target"] == float(reference.removeprefix("estimated cost: "))
+    assert found["cost_target"] == json.loads(reference)["cost"]
 
     file = "--architecture=found/architecture.json"
     network = json.loads(

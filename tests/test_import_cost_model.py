@@ -133,7 +133,8 @@ def test_the_published_figures_again(tmp_path):
     assert (imported.name, imported.unit) == (built_in.name, built_in.unit)
     assert imported.image_size == built_in.image_size
     mobile = ("--ssd=proxylessnas_mobile", "--cost_model=pixel1.json")
-    assert _run("estimate_cost", *mobile, cwd=tmp_path) == "estimated cost: 84.416241\n"
+    printed = _run("estimate_cost", *mobile, cwd=tmp_path)
+    assert printed == "estimated cost: 84.416241\nunit: ms (pixel1.json)\n"
 
 
 def test_what_the_command_reports(release):

@@ -147,7 +147,7 @@ def test_augmented_boxes_are_around_the_pixels_of_their_class(dataset):
             number += _check_boxes_on_pixels(
                 dataset, image, {key: value[keep] for key, value in one.items()}
             )
-    assert number > 60
+    assert number > 40  # Which images and crops they are depends on TensorFlow's global seed.
 
 
 def test_one_epoch_of_training_has_each_image_once(dataset, coco_dir):
