@@ -1,14 +1,15 @@
 """From measurements to a cost model, and how far it is off on networks that it has not seen."""
 
 import dataclasses
-from typing import Any, Sequence
+from typing import Any, NamedTuple, Sequence
 
 import numpy as np
+import scipy.optimize
 
 from tunas_tf.calibration.measurement_log import MeasurementLog
 from tunas_tf.calibration.plan import Plan, key_of
 from tunas_tf.cost_model import latency_fit, tables
-from tunas_tf.cost_model.units import unit_at, unit_slots
+from tunas_tf.cost_model.units import unit_at, unit_slots, units_of
 from tunas_tf.search_space import spec
 from tunas_tf.search_space.architecture import Architecture
 
@@ -64,14 +65,18 @@ def _measured(networks: Sequence[Architecture], log: MeasurementLog, num_passes:
     return np.array([log.latency_ms(key_of(network), num_passes) for network in networks])
 
 
-def _scale_and_bias(sums: np.ndarray, measured: np.ndarray) -> tuple[float, float]:
-    """The line from sums of pieces to latencies of networks with the least relative error."""
-    rows = np.stack([sums, np.ones_like(sums)], axis=1) / measured[:, None]
-    scale, bias = np.linalg.lstsq(rows, np.ones_like(measured), rcond=None)[0]
-    if scale > 0 and bias >= 0:
-        return float(scale), float(bias)
-    # Too few or too similar networks for two numbers: through the origin.
-    return float(np.sum(rows[:, 0]) / np.sum(rows[:, 0] ** 2)), 0.0
+class _Correction(NamedTuple):
+    """From pieces measured alone to a network: scale * sum - overhead_ms * pieces + bias_ms."""
+
+    scale: float
+    overhead_ms: float
+    bias_ms: float
+
+
+def _correction(sums: np.ndarray, num_pieces: np.ndarray, measured: np.ndarray) -> _Correction:
+    """The correction with the least relative error; none of its three numbers is negative."""
+    rows = np.stack([sums, -num_pieces, np.ones_like(sums)], axis=1) / measured[:, None]
+    return _Correction(*scipy.optimize.nnls(rows, np.ones_like(measured))[0].tolist())
 
 
 def fit_cost_model(
@@ -87,8 +92,8 @@ def fit_cost_model(
     """Tables of latencies, in milliseconds.
 
     A piece costs what was measured, or is predicted by the fit to what was measured. The sum
-    over the pieces is then scaled to the measured latencies of the plan's `fit_networks`: in a
-    network a piece finds its input in the cache, and there is an overhead of each run.
+    over the pieces is then corrected by the measured latencies of the plan's `fit_networks`: in
+    a network a piece finds its input in the cache, and is no run of its own.
 
     Args:
       name: of the cost model.
@@ -102,24 +107,31 @@ def fit_cost_model(
     )
     predictions: dict = {}
 
-    def entry_cost(slot, own, layers, input_option, output_option):
+    def latency_ms(slot, own, layers, input_option, output_option):
         unit = unit_at(slot, layers, input_option, output_option, space.filter_base)
         if unit not in predictions:
             predictions[unit] = fit.predict_ms(unit)
         return predictions[unit]
 
     slots = unit_slots(space, image_size, num_classes)
-    compiled, constant = tables.compile_tables(space, slots, entry_cost)
-    sums = tables.CostModel(name, "ms", space, compiled, constant, image_size)
-    fit_networks = plan.fit_networks
-    scale, bias = _scale_and_bias(
-        sums.cost([network.indices for network in fit_networks]),
-        _measured(fit_networks, log, num_passes),
+    fit_indices = [network.indices for network in plan.fit_networks]
+    pieces = [
+        [unit for unit in units_of(space, slots, indices) if unit.operations()]
+        for indices in fit_indices
+    ]
+    scale, overhead_ms, bias_ms = _correction(
+        np.array([sum(map(fit.predict_ms, units)) for units in pieces]),
+        np.array([len(units) for units in pieces], np.float64),
+        _measured(plan.fit_networks, log, num_passes),
     )
-    scaled = tuple(
-        tables.Table(table.positions, np.round(scale * table.values, 6)) for table in compiled
-    )
-    return dataclasses.replace(sums, tables=scaled, bias=round(scale * constant + bias, 6))
+
+    def entry_cost(*entry):
+        latency = latency_ms(*entry)
+        # Only a piece that computes nothing takes no time.
+        return round(scale * latency - overhead_ms, 6) if latency else 0.0
+
+    compiled, bias = tables.compile_tables(space, slots, entry_cost, bias_ms)
+    return tables.CostModel(name, "ms", space, compiled, round(bias, 6), image_size)
 
 
 def validate(

@@ -21,9 +21,10 @@ from tunas_tf.search_space import arithmetic
 
 __all__ = ["disk_megabytes", "measure_plan"]
 
-# Models that take turns. Together they are larger than caches, as the layers of a network are.
+# Models that take turns. Pieces: together they are larger than the caches, as the layers of a
+# network are. Networks run alone, as in a benchmark and in most apps.
 _UNITS_PER_GROUP = 24
-_NETWORKS_PER_GROUP = 8
+_NETWORKS_PER_GROUP = 1
 
 
 def _tflite(subject: Subject, image_size: int, num_classes: int, quantize: str) -> bytes:
