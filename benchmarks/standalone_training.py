@@ -3,7 +3,7 @@
   python -m benchmarks.standalone_training --output=standalone_training.json
 
 Our mobilenet_v3_large and tf_keras.applications.MobileNetV3Large take the same training step
-(`ClassifierTrainer`) and the same `ClassifierEvaluator` on the same batches of the embedded
+(`NetworkTrainer`) and the same `ClassifierEvaluator` on the same batches of the embedded
 digits, in turns: ours, stock, ours, stock. The table tells the median time of a step of each
 network, and the ratio of the medians: below 1 ours is faster.
 
@@ -26,7 +26,9 @@ from absl import flags
 
 from tunas_tf import data, models, search_space
 from tunas_tf.command_line import app
-from tunas_tf.training.classifier_trainer import ClassifierEvaluator, ClassifierTrainer
+from tunas_tf.training.classification import ClassificationTask
+from tunas_tf.training.classifier_job import ClassifierEvaluator
+from tunas_tf.training.network_trainer import NetworkTrainer
 from tunas_tf.training.optimization import make_optimizer
 
 FLAGS = flags.FLAGS
@@ -77,7 +79,8 @@ def _contestant(network: tf_keras.Model, dataset: data.ClassificationDataset) ->
         network.trainable_variables, 0.165, FLAGS.batch_size, total_steps, 0.025, momentum=0.9
     )
     batches = dataset.training_batches("train", FLAGS.batch_size, seed=0)
-    trainer = ClassifierTrainer(network, optimizer, batches, 4e-5, label_smoothing=0.1)
+    task = ClassificationTask(label_smoothing=0.1)
+    trainer = NetworkTrainer(task, network, optimizer, batches, weight_decay=4e-5)
     evaluator = ClassifierEvaluator(
         network, dataset.evaluation_batches("test", FLAGS.batch_size)
     )

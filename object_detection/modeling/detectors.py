@@ -67,12 +67,12 @@ class SupernetDetectorOutput(NamedTuple):
     """What a supernet detector computes for one sample.
 
     Attributes:
-      outputs: raw outputs, as of `build_head`.
+      predictions: raw outputs, as of `build_head`.
       l2_loss: float32 scalar, half the sum of squares of the kernels in use: those of the
         backbone that the sample uses, and all of the head.
     """
 
-    outputs: dict[str, Any]
+    predictions: dict[str, Any]
     l2_loss: tf.Tensor
 
 

@@ -68,7 +68,7 @@ def test_warmup_follows_the_step():
 def test_scalars():
     scalars = _run(_controller(), 0, 30)
     assert set(scalars) == {
-        "validation_accuracy",
+        "quality",
         "reward",
         "step_baseline",
         "baseline",

@@ -75,7 +75,7 @@ def test_cost_scalars_by_hand():
     adjustment = -0.2 * abs(cost / 5 - 1)
     assert float(scalars["cost_adjustment"]) == pytest.approx(adjustment, rel=1e-4)
     assert float(scalars["reward"]) == pytest.approx(0.4 + adjustment, rel=1e-5)
-    assert float(scalars["validation_accuracy"]) == pytest.approx(0.4)
+    assert float(scalars["quality"]) == pytest.approx(0.4)
     # Uniform logits: all 48 architectures are equally likely.
     assert float(scalars["expected_cost"]) == pytest.approx(np.mean(costs.cost_of), rel=1e-5)
 

@@ -1,7 +1,7 @@
 """The quickstart space: its size by hand, and a reference network that fits it."""
 
 from tunas_tf import search_space
-from tunas_tf.search_space import arithmetic
+from tunas_tf.search_space import arithmetic, slots, spec
 
 
 def test_size():
@@ -27,3 +27,16 @@ def test_reference_has_every_layer_at_its_smallest():
     last = 80 * 160 * 16 + 160 * 10
     expected = stem + block1 + block2 + block3 + last
     assert arithmetic.count(reference, 64, 10).madds == expected == 6_702_528
+
+
+def test_size_of_the_space_for_detectors():
+    space = search_space.get("quickstart_detection_search")
+    # Four layers that must be and five that may be skipped.
+    assert search_space.num_architectures(space) == 6**9 * 2**5
+    assert search_space.num_distinct(space) == 6**4 * 7**5
+    strides = {slot.input_size for slot in slots.layer_slots(space, 256) if _is_endpoint(slot)}
+    assert strides == {256 // 4, 256 // 8, 256 // 16, 256 // 32}
+
+
+def _is_endpoint(slot) -> bool:
+    return isinstance(slot.layer, spec.Endpoint)

@@ -12,37 +12,45 @@ from tunas_tf import search_space
 from tunas_tf.common.errors import InputError
 from tunas_tf.training import classifier_job
 from tunas_tf.training.classification import correct, smoothed_cross_entropy
-from tunas_tf.training.classifier_trainer import ClassifierEvaluator
+from tunas_tf.training.classifier_job import ClassifierEvaluator
+from tunas_tf.training.network_job import NetworkSettings
 from tunas_tf.training.run_directory import RunDirectory
 
-SETTINGS = classifier_job.ClassifierSettings(
+NETWORK_SETTINGS = NetworkSettings(
     total_steps=30,
     train_split="train",
-    test_split="test",
     train_batch_size=8,
-    eval_batch_size=4,
+    optimizer="rmsprop",
     base_learning_rate=1.0,
     warmup_steps_fraction=0.1,
     momentum=0.9,
     weight_decay=1e-4,
+    ema_decay=0.0,
+    use_bfloat16=False,
+    seed=0,
+    iterations_per_loop=10,
+    checkpoint_interval=10,
+)
+SETTINGS = classifier_job.ClassifierSettings(
+    test_split="test",
+    eval_batch_size=4,
     label_smoothing=0.1,
     dropout_rate=0.0,
     path_dropout_rate=0.0,
     batch_norm_momentum=0.8,
-    use_bfloat16=False,
-    seed=0,
 )
 
 
-def run(small_space, dataset, path, settings=SETTINGS, **changes):
+def run(
+    small_space, dataset, path, settings=SETTINGS, network_settings=NETWORK_SETTINGS, **changes
+):
     arguments = {"train": True, "evaluate": True, **changes}
     return classifier_job.run_classifier(
         architecture=search_space.resolve(small_space, (0, 1, 0)),
         dataset=dataset,
+        network_settings=network_settings,
         settings=settings,
         run_directory=RunDirectory(str(path), "train_eval", {}, {}),
-        iterations_per_loop=10,
-        checkpoint_interval=10,
         **arguments,
     )
 
@@ -66,15 +74,18 @@ def losses_of(path) -> list[float]:
 
 
 def test_a_network_in_bfloat16_learns_the_same(small_space, dataset, tmp_path):
-    settings = dataclasses.replace(SETTINGS, use_bfloat16=True)
-    result = run(small_space, dataset, tmp_path / "run", settings)
+    settings = dataclasses.replace(NETWORK_SETTINGS, use_bfloat16=True)
+    result = run(small_space, dataset, tmp_path / "run", network_settings=settings)
     assert result == {"accuracy": 1.0, "num_examples": 10, "split": "test", "step": 30}
     for bfloat16 in (True, False):  # What is saved fits both.
-        settings = dataclasses.replace(SETTINGS, use_bfloat16=bfloat16)
-        assert run(small_space, dataset, tmp_path / "run", settings, train=False) == result
+        settings = dataclasses.replace(NETWORK_SETTINGS, use_bfloat16=bfloat16)
+        found = run(
+            small_space, dataset, tmp_path / "run", network_settings=settings, train=False
+        )
+        assert found == result
     assert tf_keras.mixed_precision.global_policy().name == "float32"
-    exact = dataclasses.replace(SETTINGS, total_steps=1)
-    run(small_space, dataset, tmp_path / "exact", exact, evaluate=False)
+    exact = dataclasses.replace(NETWORK_SETTINGS, total_steps=1)
+    run(small_space, dataset, tmp_path / "exact", network_settings=exact, evaluate=False)
     first, expected = losses_of(tmp_path / "run")[0], losses_of(tmp_path / "exact")[0]
     assert first != expected
     assert first == pytest.approx(expected, rel=0.02)
@@ -89,8 +100,9 @@ def test_dropout_changes_the_training_and_repeats_itself(small_space, dataset, t
         "paths": {"path_dropout_rate": 0.5},
         "more": {"dropout_rate": 0.5, "path_dropout_rate": 0.5},
     }.items():
-        settings = dataclasses.replace(SETTINGS, total_steps=2, **changes)
-        run(small_space, dataset, tmp_path / name, settings, evaluate=False)
+        settings = dataclasses.replace(SETTINGS, **changes)
+        short = dataclasses.replace(NETWORK_SETTINGS, total_steps=2)
+        run(small_space, dataset, tmp_path / name, settings, short, evaluate=False)
         losses[name] = losses_of(tmp_path / name)
     np.testing.assert_allclose(losses["again"], losses["features"], rtol=1e-5)
     del losses["again"]

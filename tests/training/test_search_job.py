@@ -14,19 +14,21 @@ from tunas_tf import cost_model as cost_model_lib
 from tunas_tf.common.errors import InputError
 from tunas_tf.controller import ControllerConfig
 from tunas_tf.cost_model import files as cost_model_files
+from tunas_tf.models import Supernet
 from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space import traversal
 from tunas_tf.training import analysis, search_job
+from tunas_tf.training.classification import ClassificationTask
 from tunas_tf.training.loop import StoppedBySignal
 from tunas_tf.training.run_directory import RunDirectory
 from tunas_tf.training.search_trainer import SearchTrainer
 
 SETTINGS = search_job.SearchSettings(
+    optimizer="rmsprop",
     model_learning_rate=1.0,
     model_warmup_steps_fraction=0.1,
     model_momentum=0.9,
     model_weight_decay=1e-4,
-    label_smoothing=0.1,
     rl_batch_size_multiplier=1.0,
     seed=0,
     cost_tolerance=0.05,
@@ -80,7 +82,10 @@ def search(
         documents,
     )
     search_job.run_search(
-        supernet=search_job.make_supernet(space, 2, SETTINGS.seed, use_bfloat16),
+        task=ClassificationTask(label_smoothing=0.1),
+        supernet=search_job.make_supernet(
+            lambda: Supernet(space, 2), SETTINGS.seed, use_bfloat16
+        ),
         dataset=dataset,
         cost_model=cost_model,
         controller_config=controller_config,

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tunas_tf import models, search_space
 from tunas_tf.controller import Controller, ControllerConfig
 from tunas_tf.models.supernet import SupernetOutput, copy_weights
+from tunas_tf.training.classification import ClassificationTask
 from tunas_tf.training.optimization import make_optimizer
 from tunas_tf.training.search_trainer import SearchTrainer
 
@@ -36,7 +37,14 @@ def trainer(small_space):
     batches = tf.data.Dataset.from_tensors(batch).repeat()
     controller = Controller(small_space, config, None)
     return SearchTrainer(
-        supernet, controller, optimizer, batches, batches, WEIGHT_DECAY, 0.0, seed=0
+        ClassificationTask(label_smoothing=0.0),
+        supernet,
+        controller,
+        optimizer,
+        batches,
+        batches,
+        WEIGHT_DECAY,
+        seed=0,
     )
 
 
@@ -94,7 +102,14 @@ def test_weight_decay_counts_the_kernels_in_use_only(small_space):
     assert squares < 0.9 * everything
 
     trainer = SearchTrainer(
-        supernet, controller, optimizer, batches, batches, WEIGHT_DECAY, 0.1, seed
+        ClassificationTask(label_smoothing=0.1),
+        supernet,
+        controller,
+        optimizer,
+        batches,
+        batches,
+        WEIGHT_DECAY,
+        seed,
     )
     metrics = trainer.train(tf.constant(1))
     assert float(metrics["model/regularization_loss"]) == pytest.approx(

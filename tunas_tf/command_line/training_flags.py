@@ -17,6 +17,7 @@ from tunas_tf.training import recipe
 __all__ = [
     "define",
     "define_data",
+    "define_label_smoothing",
     "fill",
     "information",
     "print_settings",
@@ -41,13 +42,18 @@ _FREE_TO_CHANGE = {
 }
 
 
-def define_data() -> None:
-    """Defines the flags that say which data a command reads, for `data.load`."""
-    flags.DEFINE_string(
-        "dataset",
-        "digits",
-        "digits, image_folder, or any image classification dataset of tensorflow-datasets.",
-    )
+def define_data(
+    dataset: str = "digits",
+    datasets: str = "digits, image_folder, or any image classification dataset of "
+    "tensorflow-datasets.",
+) -> None:
+    """Defines the flags that say which data a command reads, for `data.load`.
+
+    Args:
+      dataset: the default.
+      datasets: which there are, for the help.
+    """
+    flags.DEFINE_string("dataset", dataset, datasets)
     flags.DEFINE_string("dataset_dir", None, "Where the dataset is; default: the usual place.")
     flags.DEFINE_float(
         "reward_fraction",
@@ -59,15 +65,26 @@ def define_data() -> None:
     )
 
 
-def define(epochs: float, train_batch_size: int) -> None:
-    """Defines the flags that all training commands have, with the given defaults."""
+def define(epochs: float, train_batch_size: int, **data: str) -> None:
+    """Defines the flags that all training commands have, with the given defaults.
+
+    Args:
+      epochs, train_batch_size: defaults.
+      **data: arguments of `define_data`.
+    """
     flags.DEFINE_string("checkpoint_dir", None, "Directory of the run; resumes if it holds one.")
-    define_data()
+    define_data(**data)
     flags.DEFINE_float("epochs", epochs, "Passes over the training examples.", lower_bound=0)
     flags.DEFINE_integer(
         "train_batch_size", train_batch_size, "Examples per step, all replicas.", lower_bound=1
     )
-    flags.DEFINE_float("label_smoothing", 0.1, "Of the training loss.", 0, 1)
+    flags.DEFINE_enum(
+        "optimizer",
+        "rmsprop",
+        ["rmsprop", "momentum"],
+        "Of the weights: rmsprop (published for classifiers), or gradient descent with momentum "
+        "(published for detectors).",
+    )
     flags.DEFINE_enum(
         "use_bfloat16",
         "auto",
@@ -81,6 +98,10 @@ def define(epochs: float, train_batch_size: int) -> None:
     flags.DEFINE_integer(
         "checkpoint_interval", 500, "Steps between two checkpoints.", lower_bound=1
     )
+
+
+def define_label_smoothing() -> None:
+    flags.DEFINE_float("label_smoothing", 0.1, "Of the training loss.", 0, 1)
 
 
 def require_checkpoint_dir() -> str:

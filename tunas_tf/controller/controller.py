@@ -81,12 +81,12 @@ class Controller(tf.Module):
 
         Args:
           sample: from `sample` with the same seed and step.
-          quality: float32 scalar, the accuracy of the sample on its validation batch.
+          quality: float32 scalar, e.g. the accuracy of the sample on its validation batch.
           seed, step: as for `sample`.
 
         Returns:
-          Scalars for TensorBoard, means over the replicas: validation_accuracy, reward,
-          step_baseline, baseline, advantage, log_prob, learning_rate, increase_ops_prob,
+          Scalars for TensorBoard, means over the replicas: quality, reward, step_baseline,
+          baseline, advantage, log_prob, learning_rate, increase_ops_prob and
           increase_filters_prob; with a cost model also estimated_cost, cost_ratio,
           cost_adjustment (what the cost adds to the reward) and expected_cost (exact, under
           the controller's distribution).

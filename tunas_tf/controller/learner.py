@@ -161,7 +161,7 @@ class Learner:
             num_updates=num_updates,
         )
         scalars = {
-            "validation_accuracy": quality,
+            "quality": quality,
             "reward": reward,
             "step_baseline": mean_reward,
             "baseline": reward_baseline,

@@ -30,6 +30,11 @@ class SupernetOutput(NamedTuple):
     endpoints: tuple[tf.Tensor, ...]
     l2_loss: tf.Tensor
 
+    @property
+    def predictions(self) -> Optional[tf.Tensor]:
+        """The logits."""
+        return self.logits
+
 
 class Supernet(tf_keras.Model):
     """The supernet of a search space, with a classifier on top.

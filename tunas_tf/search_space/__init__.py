@@ -2,6 +2,7 @@
 
 # These register the named spaces.
 from tunas_tf.search_space import (
+    detection_networks,
     mobiledet,
     mobilenet_v3,
     proxylessnas,
@@ -23,6 +24,7 @@ from tunas_tf.search_space.traversal import (
 __all__ = [
     "Architecture",
     "choices_of",
+    "detection_networks",
     "format_indices",
     "get",
     "import_module",

@@ -79,7 +79,7 @@ def analyze(directory: str, select: str, tolerance: Optional[float] = None) -> A
       select: "feasible" or "argmax", see `tunas_tf.controller.selection`.
       tolerance: relative distance to the target; None: that of the search.
     """
-    config = load_config(directory, "search")
+    config = load_config(directory, "search", "detection_search")
     settings, derived = config["settings"], config["derived"]
     space = architecture_lib.from_json(config["search_space"])
     choices = traversal.choices_of(space)

@@ -1,9 +1,10 @@
-"""Pieces of a classification step that search and stand-alone training share."""
+"""Image classification as a task: cross-entropy and accuracy."""
 
 import tensorflow as tf
-import tf_keras
 
-__all__ = ["MeanMetrics", "correct", "smoothed_cross_entropy"]
+from tunas_tf.training.task import Task, TaskLoss
+
+__all__ = ["ClassificationTask", "correct", "smoothed_cross_entropy"]
 
 
 def smoothed_cross_entropy(
@@ -25,19 +26,24 @@ def correct(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.equal(predictions, labels), tf.float32)
 
 
-class MeanMetrics:
-    """Means of named scalars over the steps of a loop and over the replicas."""
+class ClassificationTask(Task):
+    """Predictions are logits [batch, classes], labels int32 [batch].
 
-    def __init__(self, names):
-        self._means = {name: tf_keras.metrics.Mean(name) for name in names}
+    Attributes:
+      label_smoothing: of the loss.
+    """
 
-    def update(self, scalars: dict[str, tf.Tensor]) -> None:
-        for name, mean in self._means.items():
-            mean.update_state(scalars[name])
+    quality_name = "accuracy"
+    scalar_names = ("training_accuracy",)
 
-    def reset(self) -> None:
-        for mean in self._means.values():
-            mean.reset_states()
+    def __init__(self, label_smoothing: float):
+        self.label_smoothing = label_smoothing
 
-    def results(self) -> dict[str, tf.Tensor]:
-        return {name: mean.result() for name, mean in self._means.items()}
+    def loss(self, predictions: tf.Tensor, labels: tf.Tensor) -> TaskLoss:
+        return TaskLoss(
+            smoothed_cross_entropy(predictions, labels, self.label_smoothing),
+            {"training_accuracy": self.quality(predictions, labels)},
+        )
+
+    def quality(self, predictions: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_mean(correct(predictions, labels))

@@ -1,14 +1,24 @@
-"""How network weights are updated: RMSProp with a warmup and a cosine decay, as published."""
+"""How network weights are updated: a warmup, then a cosine decay, as published."""
 
 import math
-from typing import Sequence
+from typing import Sequence, Union
 
 import tensorflow as tf
 import tf_keras
 
+from tunas_tf.common.errors import InputError
 from tunas_tf.controller.config import EXAMPLES_PER_LEARNING_RATE
 
-__all__ = ["RMSProp", "WarmupCosine", "apply_mean_gradients", "make_optimizer"]
+__all__ = [
+    "OPTIMIZERS",
+    "Optimizer",
+    "RMSProp",
+    "WarmupCosine",
+    "apply_mean_gradients",
+    "make_optimizer",
+]
+
+OPTIMIZERS = ("rmsprop", "momentum")
 
 
 class WarmupCosine(tf_keras.optimizers.schedules.LearningRateSchedule):
@@ -64,6 +74,9 @@ class RMSProp(tf_keras.optimizers.legacy.RMSprop):
             self.add_slot(variable, "momentum")
 
 
+Optimizer = Union[RMSProp, tf_keras.optimizers.legacy.SGD]
+
+
 def make_optimizer(
     variables: Sequence[tf.Variable],
     learning_rate: float,
@@ -71,7 +84,8 @@ def make_optimizer(
     total_steps: int,
     warmup_steps_fraction: float,
     momentum: float,
-) -> RMSProp:
+    name: str = "rmsprop",
+) -> Optimizer:
     """The optimiser of a run, its slots created, so that a checkpoint can restore them.
 
     Args:
@@ -81,13 +95,20 @@ def make_optimizer(
       total_steps: length of the run.
       warmup_steps_fraction: part of the steps in which the rate grows.
       momentum: m above.
+      name: "rmsprop", with which TuNAS trains classifiers, or "momentum", stochastic gradient
+        descent with momentum, with which MobileDets trains detectors.
     """
     schedule = WarmupCosine(
         peak=learning_rate * batch_size / EXAMPLES_PER_LEARNING_RATE,
         warmup_steps=warmup_steps_fraction * total_steps,
         total_steps=total_steps,
     )
-    optimizer = RMSProp(schedule, rho=0.9, momentum=momentum, epsilon=1.0)
+    if name == "rmsprop":
+        optimizer = RMSProp(schedule, rho=0.9, momentum=momentum, epsilon=1.0)
+    elif name == "momentum":
+        optimizer = tf_keras.optimizers.legacy.SGD(schedule, momentum)
+    else:
+        raise InputError(f"there is no optimizer {name!r}; use one of {', '.join(OPTIMIZERS)}.")
     optimizer._create_all_weights(variables)  # pylint: disable=protected-access
     return optimizer
 
@@ -96,7 +117,7 @@ def apply_mean_gradients(
     tape: tf.GradientTape,
     loss: tf.Tensor,
     variables: Sequence[tf.Variable],
-    optimizer: RMSProp,
+    optimizer: Optimizer,
 ) -> tf.Tensor:
     """One update of `variables`, in replica context, with the mean gradients of all replicas.
 

@@ -40,13 +40,18 @@ def _read_json(path: str) -> Any:
         raise InputError(f"{path} is damaged: it is not JSON; start again elsewhere.") from None
 
 
-def load_config(path: str, command: str) -> dict[str, Any]:
-    """The config.json of a run of `command` in the directory `path`, with its documents."""
+def load_config(path: str, *commands: str) -> dict[str, Any]:
+    """The config.json of a run in the directory `path`, with its documents.
+
+    Args:
+      path: of the directory.
+      *commands: it must be a run of one of these.
+    """
     config = _read_json(os.path.join(path, _CONFIG))
-    if config.get("command") != command:
+    if config.get("command") not in commands:
         raise InputError(
-            f"{path} holds a run of {config.get('command')}, not of {command}; give the "
-            f"directory of a {command}."
+            f"{path} holds a run of {config.get('command')}, not of {' or '.join(commands)}; "
+            f"give the directory of a {commands[0]}."
         )
     for name in config.get("documents", ()):
         config[name] = _read_json(os.path.join(path, f"{name}.json"))

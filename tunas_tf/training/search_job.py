@@ -1,7 +1,7 @@
 """A whole search, from plain settings to a trained controller in a run directory."""
 
 import dataclasses
-from typing import Optional
+from typing import Callable, Optional
 
 import numpy as np
 import tensorflow as tf
@@ -10,14 +10,14 @@ import tf_keras
 from tunas_tf import cost_model as cost_model_lib
 from tunas_tf.controller import Controller, ControllerConfig, select_feasible
 from tunas_tf.cost_model.tensorflow_evaluator import TensorFlowCostModel
-from tunas_tf.data import ClassificationDataset
-from tunas_tf.models import Supernet
-from tunas_tf.search_space import spec, traversal
+from tunas_tf.data.splits import SplitDataset
+from tunas_tf.search_space import traversal
 from tunas_tf.training.loop import LoopOptions, checkpoint_megabytes, run_training
 from tunas_tf.training.optimization import make_optimizer
 from tunas_tf.training.precision import network_precision
 from tunas_tf.training.run_directory import RunDirectory
 from tunas_tf.training.search_trainer import SearchTrainer
+from tunas_tf.training.task import Task
 
 __all__ = [
     "SearchSettings",
@@ -39,21 +39,21 @@ class SearchSettings:
     """What a search is told about the weights and the data; the rest is `ControllerConfig`.
 
     Attributes:
+      optimizer: of the shared weights, one of `optimization.OPTIMIZERS`.
       model_learning_rate: peak rate of the shared weights, per 256 examples.
       model_warmup_steps_fraction: part of the steps in which it grows.
-      model_momentum: of RMSProp.
+      model_momentum: of the optimizer.
       model_weight_decay: factor of half the sum of squares of the kernels in use.
-      label_smoothing: of the training loss.
       rl_batch_size_multiplier: examples of a reward batch per training example.
       seed: of samples and data.
       cost_tolerance: relative distance to the target that counts as reached.
     """
 
+    optimizer: str
     model_learning_rate: float
     model_warmup_steps_fraction: float
     model_momentum: float
     model_weight_decay: float
-    label_smoothing: float
     rl_batch_size_multiplier: float
     seed: int
     cost_tolerance: float
@@ -72,15 +72,15 @@ def require_network_at(
 
 
 def make_supernet(
-    space: spec.SearchSpace, num_classes: int, seed: int, use_bfloat16: bool = False
-) -> Supernet:
-    """A supernet with fresh weights that only the seed decides."""
+    build: Callable[[], tf_keras.Model], seed: int, use_bfloat16: bool = False
+) -> tf_keras.Model:
+    """`build()` with fresh weights that only the seed decides."""
     tf_keras.utils.set_random_seed(seed)
     with network_precision(use_bfloat16):
-        return Supernet(space, num_classes)
+        return build()
 
 
-def disk_megabytes(supernet: Supernet) -> float:
+def disk_megabytes(supernet: tf_keras.Model) -> float:
     """What the checkpoints of a search take: each weight with the optimiser's two slots."""
     return checkpoint_megabytes(
         3 * sum(int(np.prod(variable.shape)) for variable in supernet.trainable_variables)
@@ -133,8 +133,9 @@ def _summary(config: ControllerConfig):
 
 def run_search(
     *,
-    supernet: Supernet,
-    dataset: ClassificationDataset,
+    task: Task,
+    supernet: tf_keras.Model,
+    dataset: SplitDataset,
     cost_model: Optional[cost_model_lib.CostModel],
     controller_config: ControllerConfig,
     settings: SearchSettings,
@@ -144,7 +145,8 @@ def run_search(
 ) -> None:
     """Searches on the devices of the current tf.distribute strategy; resumes if it can.
 
-    `supernet` is new, from `make_supernet`; the other arguments are described at their types.
+    `supernet` is new, from `make_supernet`, as `SearchTrainer` wants it; `dataset` has
+    `training_batches`. The other arguments are described at their types.
     """
     strategy = tf.distribute.get_strategy()
     batch_size = controller_config.train_batch_size
@@ -157,10 +159,12 @@ def run_search(
         controller_config.total_steps,
         settings.model_warmup_steps_fraction,
         settings.model_momentum,
+        settings.optimizer,
     )
     evaluator = None if cost_model is None else TensorFlowCostModel(cost_model)
     controller = Controller(supernet.space, controller_config, evaluator)
     trainer = SearchTrainer(
+        task,
         supernet,
         controller,
         optimizer,
@@ -176,7 +180,6 @@ def run_search(
             )
         ),
         settings.model_weight_decay,
-        settings.label_smoothing,
         settings.seed,
     )
     checkpoint = tf.train.Checkpoint(

@@ -1,7 +1,7 @@
 """One search step: train the shared weights, then let the controller learn from them.
 
 Per replica (TuNAS, section 3): sample an architecture, update the weights that it uses on
-a training batch, measure its accuracy on a reward batch with the updated weights, and
+a training batch, measure its quality on a reward batch with the updated weights, and
 update the controller with the reward.
 """
 
@@ -9,12 +9,13 @@ import collections
 
 import orbit
 import tensorflow as tf
+import tf_keras
 
 from tunas_tf.controller import Controller
-from tunas_tf.models import Supernet
 from tunas_tf.search_space import traversal
-from tunas_tf.training.classification import MeanMetrics, correct, smoothed_cross_entropy
-from tunas_tf.training.optimization import RMSProp, apply_mean_gradients
+from tunas_tf.training.metrics import MeanMetrics
+from tunas_tf.training.optimization import Optimizer, apply_mean_gradients
+from tunas_tf.training.task import Task
 
 __all__ = ["SearchTrainer"]
 
@@ -25,7 +26,6 @@ _MODEL_SCALARS = (
     "model/learning_rate",
 )
 _CONTROLLER_SCALARS = (
-    "validation_accuracy",
     "reward",
     "step_baseline",
     "baseline",
@@ -48,37 +48,44 @@ class SearchTrainer(orbit.StandardTrainer):
 
     def __init__(
         self,
-        supernet: Supernet,
+        task: Task,
+        supernet: tf_keras.Model,
         controller: Controller,
-        optimizer: RMSProp,
+        optimizer: Optimizer,
         training_batches: tf.data.Dataset,
         reward_batches: tf.data.Dataset,
         weight_decay: float,
-        label_smoothing: float,
         seed: int,
     ):
         """
         Args:
-          supernet, controller, optimizer: created in the scope of the current strategy.
+          task: what is learned.
+          supernet: with a `space`, `supernet(images, masks)` returns `predictions` and
+            `l2_loss`. Like controller and optimizer created in the scope of the current
+            strategy.
+          controller, optimizer: of the supernet's space, and of its weights.
           training_batches, reward_batches: endless (images, labels), distributed already.
           weight_decay: factor of half the sum of squares of the kernels in use.
-          label_smoothing: of the training loss.
           seed: of the sampled architectures.
         """
         super().__init__(train_dataset=(training_batches, reward_batches))
+        self.task = task
         self.supernet = supernet
         self.controller = controller
         self.optimizer = optimizer
         self.weight_decay = weight_decay
-        self.label_smoothing = label_smoothing
         self.seed = seed
         self.strategy = tf.distribute.get_strategy()
         self.global_step = orbit.utils.create_global_step()
-        names = _CONTROLLER_SCALARS
+        names = (f"validation_{task.quality_name}", *_CONTROLLER_SCALARS)
         if controller.config.rl_cost_model_target is not None:
             names += _COST_SCALARS
         self._metrics = MeanMetrics(
-            _MODEL_SCALARS + tuple(f"rlcontroller/{name}" for name in names)
+            [
+                *_MODEL_SCALARS,
+                *(f"model/{name}" for name in task.scalar_names),
+                *(f"rlcontroller/{name}" for name in names),
+            ]
         )
 
     def train_loop_begin(self):
@@ -97,9 +104,9 @@ class SearchTrainer(orbit.StandardTrainer):
         scalars = self._train_weights(sample.masks, *training_batch)
         images, labels = reward_batch
         # After the update above: the weights are read again.
-        logits = self.supernet(images, sample.masks).logits
-        quality = tf.reduce_mean(correct(logits, labels))
+        quality = self.task.quality(self.supernet(images, sample.masks).predictions, labels)
         controller_scalars = self.controller.update(sample, quality, self.seed, step)
+        controller_scalars[f"validation_{self.task.quality_name}"] = controller_scalars["quality"]
         scalars.update({f"rlcontroller/{k}": v for k, v in controller_scalars.items()})
         self._metrics.update(scalars)
 
@@ -107,17 +114,18 @@ class SearchTrainer(orbit.StandardTrainer):
         """Updates the shared weights with one batch; returns scalars of this replica."""
         with tf.GradientTape() as tape:
             output = self.supernet(images, masks, training=True)
-            empirical_loss = smoothed_cross_entropy(output.logits, labels, self.label_smoothing)
+            task_loss = self.task.loss(output.predictions, labels)
             regularization_loss = self.weight_decay * output.l2_loss
-            loss = empirical_loss + regularization_loss
+            loss = task_loss.value + regularization_loss
         learning_rate = apply_mean_gradients(
             tape, loss, self.supernet.trainable_variables, self.optimizer
         )
         return {
             "model/loss": loss,
-            "model/empirical_loss": empirical_loss,
+            "model/empirical_loss": task_loss.value,
             "model/regularization_loss": regularization_loss,
             "model/learning_rate": learning_rate,
+            **{f"model/{name}": value for name, value in task_loss.scalars.items()},
         }
 
     def train_loop_end(self):

@@ -6,7 +6,6 @@ import tensorflow as tf
 import towers
 
 from object_detection import modeling
-from object_detection.modeling import networks
 from object_detection.modeling.definitions import RetinaNet, SSDLite
 from tunas_tf import search_space
 from tunas_tf.common.errors import InputError
@@ -14,8 +13,6 @@ from tunas_tf.search_space import traversal
 
 
 def _network(name) -> search_space.Architecture:
-    if name == "mobilenet_v3_large_detection":
-        return search_space.resolve(networks.mobilenet_v3_large_detection(), ())
     return search_space.resolve(search_space.get(name), ())
 
 

@@ -61,7 +61,7 @@ def test_mixed_precision_has_outputs_and_weight_decay_in_float32(definition):
     assert detector.get_layer("backbone").output["5"].dtype == tf.bfloat16
     masks = towers.one_hot(towers.space(), towers.random_indices(towers.space(), 0))
     found = supernet(_images(96), masks)
-    for outputs in (detector(_images(128)), found.outputs):
+    for outputs in (detector(_images(128)), found.predictions):
         assert {x.dtype for x in tf.nest.flatten(outputs)} == {tf.float32}
     kernels = [kernel.numpy().astype(np.float64) for kernel in models.kernels(supernet.head)]
     squares = sum(np.sum(kernel**2) for kernel in kernels)
@@ -111,7 +111,7 @@ def test_one_network_of_the_supernet_is_its_detector(supernet):
     found = supernet(_images(96), towers.one_hot(space, indices))
     tf.nest.map_structure(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3),
-        found.outputs,
+        found.predictions,
         expected,
     )
     used = sum(np.sum(np.square(kernel)) for kernel in models.kernels(network)) / 2
@@ -141,7 +141,7 @@ def test_backbone_of_any_sample_is_that_of_its_network(supernet, seed):
 def test_supernet_is_the_same_in_validation(supernet):
     images = _images(96)
     masks = towers.one_hot(supernet.space, towers.random_indices(supernet.space, 1))
-    first, second = (supernet(images, masks, training=t).outputs for t in (True, False))
+    first, second = (supernet(images, masks, training=t).predictions for t in (True, False))
     tf.nest.map_structure(np.testing.assert_array_equal, first, second)
     # No architecture has the averages for its own.
     weights = {id(variable) for variable in supernet.trainable_variables}
@@ -149,7 +149,7 @@ def test_supernet_is_the_same_in_validation(supernet):
     assert averages
     for variable in averages:
         variable.assign(100.0 + variable)
-    third = supernet(images, masks, training=False).outputs
+    third = supernet(images, masks, training=False).predictions
     tf.nest.map_structure(np.testing.assert_array_equal, first, third)
 
 
@@ -162,7 +162,7 @@ def test_supernet_is_restored_from_a_checkpoint(supernet, tmp_path):
 
 
 def test_bad_input():
-    with pytest.raises(InputError, match="quickstart_search has endpoints of no stride"):
+    with pytest.raises(InputError, match="quickstart_search has endpoints of 4, 8, 16, but the detector needs 32 too"):
         modeling.SupernetDetector(SSDLite(), search_space.get("quickstart_search"), 96, 5)
     with pytest.raises(InputError, match="expanded features were asked for in a search"):
         modeling.SupernetDetector(SSDLite(True), towers.space(), 96, 5)

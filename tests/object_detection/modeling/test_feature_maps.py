@@ -6,7 +6,7 @@ import published_networks
 import pytest
 import towers
 
-from object_detection.modeling import feature_maps, networks
+from object_detection.modeling import feature_maps
 from tunas_tf import search_space
 from tunas_tf.common.errors import InputError
 from tunas_tf.search_space import spec, traversal
@@ -87,7 +87,7 @@ def test_choices_behind_an_endpoint_keep_their_block_whole():
 
 
 def test_missing_endpoint_is_named():
-    with pytest.raises(InputError, match="quickstart_search has endpoints of no stride.*16 and 32"):
+    with pytest.raises(InputError, match="quickstart_search has endpoints of 4, 8, 16, but the detector needs 32 too"):
         feature_maps.trim(search_space.get("quickstart_search"), (4, 5))
     shallow = dataclasses.replace(towers.space(), blocks=towers.space().blocks[:4])
     with pytest.raises(InputError, match="tower has endpoints of 2, 4, 8, 16, .* needs 32 too"):
@@ -118,8 +118,7 @@ def test_expanded_feature_maps():
 
 
 def test_mobilenet_v3_for_detection_has_half_the_channels_behind_c4():
-    space = networks.mobilenet_v3_large_detection()
-    network = search_space.resolve(space, ())
+    network = _network("mobilenet_v3_large_detection")
     whole = _network("mobilenet_v3_large")
     assert network.blocks[:5] == whole.blocks[:5]
     filters = {l: c.options[0] for l, c in feature_maps.feature_filters(network, (4, 5)).items()}

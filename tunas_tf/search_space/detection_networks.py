@@ -2,18 +2,19 @@
 
 import dataclasses
 
-from tunas_tf import search_space
-from tunas_tf.search_space import spec, traversal
+from tunas_tf.search_space import reference_networks, spec, traversal
+from tunas_tf.search_space.registry import register
 
 __all__ = ["mobilenet_v3_large_detection"]
 
 
+@register
 def mobilenet_v3_large_detection() -> spec.SearchSpace:
     """MobileNetV3-Large with half the channels behind C4 (Howard et al., 2019, section 6.3).
 
     Its last blocks were made for 1,000 classes; detectors lose nothing with half of them.
     """
-    space = search_space.get("mobilenet_v3_large")
+    space = reference_networks.mobilenet_v3_large()
     *blocks, last_bottlenecks, convolution, hidden = space.blocks
 
     def halve(node):

@@ -1,0 +1,1 @@
+"""Flags that the commands of object detection share."""
