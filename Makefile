@@ -3,17 +3,18 @@
 #
 #   make test PYTEST_ARGS="tests/layers -x"     some tests only
 #   make search RUN_DIR=runs/mine               another run directory
+#   make search-detection                       the same for a detector
 #   make test PYTHON=/path/to/python3.11        another Python for .venv, when it is made
 
 # Candidates for .venv: the first one that runs and fits is taken.
 PYTHON ?= python3.12 python3.11 python3.10 python3
 PYTEST_ARGS ?=
-RUN_DIR ?= runs/quickstart
+RUN_DIR ?= $(if $(filter search-detection,$(MAKECMDGOALS)),runs/quickstart_detection,runs/quickstart)
 
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help test search clean
+.PHONY: help test search search-detection clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -34,6 +35,15 @@ search: $(VENV)/.ready
 	    --checkpoint_dir=$(RUN_DIR)/random/trained
 	@echo "The found network:" && cat $(RUN_DIR)/found/evaluation.json
 	@echo "A random network of the same cost:" && cat $(RUN_DIR)/random/trained/evaluation.json
+
+search-detection: $(VENV)/.ready
+	$(RUN) -m object_detection.search --flagfile=flags/quickstart_detection.flags \
+	    --checkpoint_dir=$(RUN_DIR)/search
+	$(RUN) -m tunas_tf.analyze_search --checkpoint_dir=$(RUN_DIR)/search
+	$(RUN) -m object_detection.train_eval --flagfile=flags/quickstart_detection_train.flags \
+	    --architecture=$(RUN_DIR)/search/architecture.json --checkpoint_dir=$(RUN_DIR)/found
+	@echo "The detector on the found backbone: $(RUN_DIR)/found/evaluation.json;" \
+	    "what it detects: $(RUN_DIR)/found/detections.png"
 
 clean:
 	rm -rf $(VENV)

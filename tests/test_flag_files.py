@@ -1,27 +1,26 @@
 """Every flag file under flags/ suits the command that its comment says to run it with."""
 
 import json
-import os
 import pathlib
 import re
 import shlex
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
 import published_release
 import pytest
+from command_outcomes import ROOT, outcomes
 
+from object_detection import modeling
 from tunas_tf import cost_model as cost_model_lib
 from tunas_tf import search_space
 from tunas_tf.common.files import write_json
 from tunas_tf.cost_model.stages import cost_range
 from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space import reference_networks
+from tunas_tf.training import recipe
 
-_ROOT = pathlib.Path(__file__).resolve().parents[1]
-_FILES = [path.relative_to(_ROOT).as_posix() for path in sorted(_ROOT.glob("flags/**/*.flags"))]
+_FILES = [path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("flags/**/*.flags"))]
 
 # Of each published search: its target and the window of its random baseline, in ms.
 _SEARCHES = {
@@ -33,59 +32,9 @@ _SEARCHES = {
 _IMPORTED = {"proxylessnas_enlarged_search": 5983, "mobilenet_v3_like_search": 29068}
 _NETWORKS = reference_networks.__all__
 
-# Flags are global to a process, so those of each command are parsed in one of its own. From
-# (module, list of arguments, whether to run it too) to, for each, the flags or what is wrong.
-_PROGRAM = """
-import contextlib, importlib, io, json, sys
-from absl import flags
-from tunas_tf.command_line import app
-from tunas_tf.common.errors import InputError
-
-module, lines, run = json.load(sys.stdin)
-command = importlib.import_module(module)
-outcomes = []
-for line in lines:
-    flags.FLAGS.unparse_flags()
-    outcome = {"error": None}
-    printed = io.StringIO()
-    try:
-        stray = flags.FLAGS([module, *line])[1:]
-        if stray:
-            raise InputError(f"unexpected argument {stray[0]!r}")
-        own = app.own_flags()
-        outcome["values"] = {flag.name: flag.value for flag in own}
-        outcome["idle"] = [flag.name for flag in own if flag.present and flag.value == flag.default]
-        if run:
-            with contextlib.redirect_stdout(printed):
-                command.main()
-    except (flags.Error, InputError) as error:
-        outcome["error"] = str(error)
-    outcomes.append({**outcome, "printed": printed.getvalue()})
-json.dump(outcomes, sys.stdout)
-"""
-
-
-def _outcomes(
-    module: str, lines: list[list[str]], run: bool = False, cwd: pathlib.Path = _ROOT
-) -> list[dict[str, Any]]:
-    """What the command `module` makes of each list of arguments."""
-    result = subprocess.run(
-        [sys.executable, "-c", _PROGRAM],
-        input=json.dumps([module, lines, run]),
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(_ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode != 0:
-        return [{"error": result.stderr}] * len(lines)
-    return json.loads(result.stdout)
-
-
 def _commands(file: str) -> list[tuple[str, list[str]]]:
     """(module, arguments) of each command in the comments of a flag file."""
-    lines = (_ROOT / file).read_text(encoding="utf-8").splitlines()
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
     comment = "\n".join(line[1:] for line in lines if line.startswith("#"))
     commands = re.findall(r"^ *python -m (\S+)((?:.*\\\n)*.*)$", comment, re.MULTILINE)
     return [(module, shlex.split(rest.replace("\\\n", " "))) for module, rest in commands]
@@ -110,7 +59,7 @@ def _parsed() -> dict[tuple, dict[str, Any]]:
     return {
         (module, *arguments): outcome
         for module, lines in by_module.items()
-        for arguments, outcome in zip(lines, _outcomes(module, lines))
+        for arguments, outcome in zip(lines, outcomes(module, lines))
     }
 
 
@@ -150,18 +99,19 @@ def test_bad_files_are_refused(tmp_path, content, message):
     line = [f"--flagfile={tmp_path}/bad.flags", f"--checkpoint_dir={tmp_path}/run"]
     # A network that does not exist is found when the command runs.
     run = message is not None and content.startswith("--ssd")
-    (outcome,) = _outcomes("tunas_tf.train_eval", [line], run=run)
+    (outcome,) = outcomes("tunas_tf.train_eval", [line], run=run)
     assert (outcome["error"] is None) == (message is None)
     assert message is None or message in outcome["error"]
 
 
-@pytest.mark.parametrize("file", [f for f in _FILES if f.startswith("flags/imagenet/")])
-def test_files_of_imagenet_hold_what_differs_from_the_defaults(parsed, file):
+@pytest.mark.parametrize("file", [f for f in _FILES if f.count("/") == 2])
+def test_files_hold_what_differs_from_the_defaults(parsed, file):
     ((module, arguments),) = _own_commands(file)
     outcome = parsed[(module, *arguments)]
     assert outcome["idle"] == []
-    assert outcome["values"].get("dataset", "imagenet2012") == "imagenet2012"
-    text = (_ROOT / file).read_text(encoding="utf-8")
+    dataset = {"imagenet": "imagenet2012", "coco": "coco/2017"}[file.split("/")[1]]
+    assert outcome["values"].get("dataset", dataset) == dataset
+    text = (ROOT / file).read_text(encoding="utf-8")
     assert "# Published result: " in text and "# Made for: " in text
 
 
@@ -169,8 +119,8 @@ def test_networks_to_train_are_described(values):
     ssds = [values(file)["ssd"] for file in _files_of("tunas_tf.train_eval")]
     ssds = sorted({ssd for ssd in ssds if ssd is not None})
     assert ssds == sorted(_NETWORKS)
-    outcomes = _outcomes("tunas_tf.describe", [[f"--ssd={ssd}"] for ssd in ssds], run=True)
-    for ssd, outcome in zip(ssds, outcomes):
+    described = outcomes("tunas_tf.describe", [[f"--ssd={ssd}"] for ssd in ssds], run=True)
+    for ssd, outcome in zip(ssds, described):
         assert outcome["error"] is None
         assert re.search(rf"^search space: +{ssd}$", outcome["printed"], re.MULTILINE)
         assert "none: there is no choice" in outcome["printed"]
@@ -222,11 +172,11 @@ def test_baseline_with_an_imported_cost_model(tmp_path, ssd, num_coefficients):
     figures = np.random.default_rng(1).normal(0, 0.1, num_coefficients)
     release = {ssd: tuple(map(published_release.encode, (figures, [(low + high) / 2])))}
     (tmp_path / "cost_model_data.py").write_text(published_release.source(release))
-    (tmp_path / "flags").symlink_to(_ROOT / "flags")
+    (tmp_path / "flags").symlink_to(ROOT / "flags")
     (tmp_path / "cost_models").mkdir()
     for module in ("tunas_tf.import_cost_model", "tunas_tf.sample_architectures"):
         (line,) = [arguments for name, arguments in _commands(file) if name == module]
-        (outcome,) = _outcomes(module, [line], run=True, cwd=tmp_path)
+        (outcome,) = outcomes(module, [line], run=True, cwd=tmp_path)
         assert outcome["error"] is None
     paths = list((tmp_path / f"runs/random_{ssd}").glob("architecture_*.json"))
     assert len(paths) == 10
@@ -237,6 +187,88 @@ def test_baseline_with_an_imported_cost_model(tmp_path, ssd, num_coefficients):
         masks = published_release.one_hot(space, search_space.parse_indices(drawn["indices"]))
         cost = published_release.features(space, masks) @ figures + (low + high) / 2
         assert drawn["cost"] == pytest.approx(cost, abs=1e-4)
+
+
+# Images of COCO 2017 in the splits that train a stand-alone network, and that train a supernet.
+_NUM_IMAGES = 118_287
+_NUM_SEARCH_IMAGES = 106_458
+
+
+@pytest.mark.parametrize(
+    "length, batch_size, num_steps", [("short", 1024, 50_000), ("long", 512, 400_000)]
+)
+@pytest.mark.parametrize("name", ["mobilenet_v3_large", "mobiledet_edgetpu", "found"])
+def test_published_schedules_of_detectors(values, name, length, batch_size, num_steps):
+    """MobileDets, arXiv 2004.14525: steps, peak rate and warmup."""
+    given = values(f"flags/coco/ssdlite_{name}_{length}.flags")
+    peak, warmup_steps = {"short": (4.0, 5_000), "long": (0.8, 2_000)}[length]
+    assert given["train_batch_size"] == batch_size
+    assert recipe.total_steps(given["epochs"], _NUM_IMAGES, batch_size) == num_steps
+    assert given["base_learning_rate"] * batch_size / 256 == pytest.approx(peak)
+    assert given["warmup_steps_fraction"] * num_steps == pytest.approx(warmup_steps)
+    assert (given["optimizer"], given["momentum"], given["image_size"]) == ("momentum", 0.9, 320)
+    assert given["detector"] == "ssdlite"
+
+
+@pytest.mark.parametrize("file", _files_of("object_detection.search"))
+def test_searches_of_backbones(values, file):
+    given = values(file)
+    definition = modeling.define(
+        given["detector"], num_filters=given["num_filters"], separable=given["separable"]
+    )
+    space = modeling.trim(search_space.get(given["ssd"]), definition.input_levels)
+    num_classes = {"coco/2017": 81, "digit_scenes": 11}[given["dataset"]]
+    model = modeling.cost_model(
+        given["cost_model"], definition, space, given["image_size"], num_classes
+    )
+    least, most = cost_range(model)
+    assert least < recipe.cost_target(given["rl_cost_model_target"], model) < most
+    if given["dataset"] == "coco/2017":
+        steps = recipe.total_steps(given["epochs"], _NUM_SEARCH_IMAGES, given["train_batch_size"])
+        assert steps == 50_000
+        assert given["rl_learning_rate"] * given["train_batch_size"] / 256 == 0.005
+
+
+@pytest.mark.parametrize(
+    "file, network",
+    [
+        ("ssdlite_mobilenet_v3_like_search", "mobilenet_v3_large"),
+        ("ssdlite_proxylessnas_enlarged_search", "mobilenet_v2"),
+        ("retinanet_proxylessnas_enlarged_search", "mobilenet_v2"),
+        ("ssdlite_mobiledet_edgetpu_search", "mobiledet_edgetpu"),
+    ],
+)
+def test_targets_are_the_costs_of_published_networks(values, file, network):
+    given = values(f"flags/coco/{file}.flags")
+    definition = modeling.define(
+        given["detector"], num_filters=given["num_filters"], separable=given["separable"]
+    )
+    architecture = search_space.resolve(search_space.get(network), ())
+    cost = modeling.count(definition, architecture, given["image_size"], 81).madds
+    target = given["rl_cost_model_target"]
+    if target is None:
+        space = modeling.trim(search_space.get(given["ssd"]), definition.input_levels)
+        target = modeling.cost_model("madds", definition, space, 320, 81).reference_cost()
+    assert target == cost
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", ["object_detection.search", "object_detection.train_eval"])
+def test_commands_of_detection_get_as_far_as_their_data(tmp_path, values, module):
+    (tmp_path / "empty").mkdir()
+    network = search_space.resolve(search_space.get("mobilenet_v2"), ())
+    write_json(tmp_path / "architecture.json", architecture_lib.to_json(network))
+    files = [file for file in _files_of(module) if file.startswith("flags/coco/")]
+    lines = []
+    for file in files:
+        line = [f"--flagfile={file}", f"--checkpoint_dir={tmp_path}/run"]
+        line.append(f"--dataset_dir={tmp_path}/empty")
+        if module == "object_detection.train_eval" and values(file)["ssd"] is None:
+            line.append(f"--architecture={tmp_path}/architecture.json")
+        lines.append(line)
+    for file, outcome in zip(files, outcomes(module, lines, run=True)):
+        assert "'coco/2017' is not prepared" in outcome["error"], file
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow
@@ -257,6 +289,6 @@ def test_commands_get_as_far_as_their_data(tmp_path, values, module):
             # It is looked for before the data, and read after it: any file will do.
             line.append(f"--cost_model={tmp_path}/architecture.json")
         lines.append(line)
-    for file, outcome in zip(files, _outcomes(module, lines, run=True)):
+    for file, outcome in zip(files, outcomes(module, lines, run=True)):
         assert "'imagenet2012' is not prepared" in outcome["error"], file
     assert not (tmp_path / "run").exists()

@@ -15,9 +15,13 @@ import tunas_tf
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _PYTHONS = ("3.10", "3.11", "3.12")
-_COMMANDS = sorted(
-    path.stem for path in (_ROOT / "tunas_tf").glob("*.py") if path.stem != "__init__"
-)
+# Module of each command -> its console script.
+_COMMANDS = {
+    f"{package}.{path.stem}": f"{prefix}-{path.stem.replace('_', '-')}"
+    for package, prefix in (("object_detection", "tunas-detection"), ("tunas_tf", "tunas"))
+    for path in (_ROOT / package).glob("*.py")
+    if path.stem != "__init__"
+}
 
 
 @pytest.fixture(name="package")
@@ -118,15 +122,13 @@ def test_every_package_and_data_file_is_installed(package):
 
 
 def test_every_command_has_a_console_script(package):
-    expected = [
-        f"tunas-{command.replace('_', '-')} = tunas_tf.{command}:run" for command in _COMMANDS
-    ]
+    expected = sorted(f"{script} = {module}:run" for module, script in _COMMANDS.items())
     assert sorted(package["entry_points"]["console_scripts"]) == expected
 
 
-@pytest.mark.parametrize("command", _COMMANDS)
-def test_console_script_can_be_called(command):
-    source = (_ROOT / "tunas_tf" / f"{command}.py").read_text(encoding="utf-8")
+@pytest.mark.parametrize("module", sorted(_COMMANDS))
+def test_console_script_can_be_called(module):
+    source = (_ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
     functions = {
         node.name: node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)
     }

@@ -23,9 +23,9 @@ _EMPTY_SHARE = 0.05
 _MAX_DIGITS = 8
 
 # Height of the ink, drawn uniformly on a logarithmic scale, and width as a share of height.
-_HEIGHT = (12.0, 90.0)
+_HEIGHT = (20.0, 90.0)
 _ASPECT = (0.75, 1.1)
-_MAX_ANGLE = math.radians(25)
+_MAX_ANGLE = math.radians(15)
 
 # An 8 x 8 scan gets one pixel of paper around it, so that ink is 8 tenths of a glyph's height.
 _PADDING = 1
@@ -37,7 +37,7 @@ _INK_THRESHOLD = 0.4
 _INK_SOFTNESS = 0.3
 
 # At least this share of an object is in the image and not behind later ones.
-_MIN_VISIBLE = 0.6
+_MIN_VISIBLE = 0.75
 _ATTEMPTS = 8
 
 # A pixel shows an object if the object covers so much of it.

@@ -20,6 +20,7 @@ NETWORK_SETTINGS = NetworkSettings(
     total_steps=30,
     train_split="train",
     train_batch_size=8,
+    augment=True,
     optimizer="rmsprop",
     base_learning_rate=1.0,
     warmup_steps_fraction=0.1,

@@ -24,6 +24,7 @@ from tunas_tf.training.run_directory import RunDirectory
 from tunas_tf.training.search_trainer import SearchTrainer
 
 SETTINGS = search_job.SearchSettings(
+    augment=True,
     optimizer="rmsprop",
     model_learning_rate=1.0,
     model_warmup_steps_fraction=0.1,

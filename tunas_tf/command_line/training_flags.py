@@ -78,12 +78,15 @@ def define(epochs: float, train_batch_size: int, **data: str) -> None:
     flags.DEFINE_integer(
         "train_batch_size", train_batch_size, "Examples per step, all replicas.", lower_bound=1
     )
+    flags.DEFINE_bool(
+        "augment", True, "Whether training crops images at random, and mirrors them if it may."
+    )
     flags.DEFINE_enum(
         "optimizer",
         "rmsprop",
-        ["rmsprop", "momentum"],
-        "Of the weights: rmsprop (published for classifiers), or gradient descent with momentum "
-        "(published for detectors).",
+        ["rmsprop", "momentum", "adam"],
+        "Of the weights: rmsprop (published for classifiers), gradient descent with momentum "
+        "(published for detectors), or adam (for few steps; its rates are much lower).",
     )
     flags.DEFINE_enum(
         "use_bfloat16",

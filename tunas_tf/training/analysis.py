@@ -20,6 +20,18 @@ from tunas_tf.training.run_directory import load_config
 __all__ = ["Analysis", "analyze", "to_json", "to_text", "write_architecture"]
 
 
+# Settings of a search that architecture.json repeats; those of a detector are in a search for one.
+_PROVENANCE = (
+    "dataset",
+    "image_size",
+    "filters_multiplier",
+    "seed",
+    "detector",
+    "num_filters",
+    "separable",
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class Analysis:
     """The outcome of a search.
@@ -138,10 +150,7 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
         "step": analysis.step,
         "total_steps": analysis.config["derived"]["total_steps"],
         "num_classes": analysis.config["derived"]["num_classes"],
-        **{
-            name: settings[name]
-            for name in ("dataset", "image_size", "filters_multiplier", "seed")
-        },
+        **{name: settings[name] for name in _PROVENANCE if settings.get(name) is not None},
         "versions": analysis.config["versions"],
     }
     return value
@@ -178,6 +187,8 @@ def _confidence_table(analysis: Analysis) -> str:
 
 def to_text(analysis: Analysis) -> str:
     settings, derived = analysis.config["settings"], analysis.config["derived"]
+    # Below a detector there is no classifier.
+    num_classes = 0 if "detector" in settings else derived["num_classes"]
     lines = [f"search in {analysis.space.name}, step {analysis.step} of {derived['total_steps']}"]
     if analysis.cost_model is not None:
         unit = analysis.cost_model.unit
@@ -198,9 +209,7 @@ def to_text(analysis: Analysis) -> str:
         lines += [text + mark, f"  indices {traversal.format_indices(selection.indices)}"]
     lines += [
         "",
-        table.network_table(
-            analysis.architecture, settings["image_size"], derived["num_classes"]
-        ),
+        table.network_table(analysis.architecture, settings["image_size"], num_classes),
         "",
         "what the controller thinks of each choice:",
         _confidence_table(analysis),

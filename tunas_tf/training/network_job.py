@@ -27,6 +27,7 @@ class NetworkSettings:
       total_steps: length of the training.
       train_split: of the dataset.
       train_batch_size: examples per step over all replicas.
+      augment: whether images are cropped at random, and mirrored where that makes sense.
       optimizer: one of `optimization.OPTIMIZERS`.
       base_learning_rate: peak rate, per 256 examples.
       warmup_steps_fraction: part of the steps in which it grows.
@@ -42,6 +43,7 @@ class NetworkSettings:
     total_steps: int
     train_split: str
     train_batch_size: int
+    augment: bool
     optimizer: str
     base_learning_rate: float
     warmup_steps_fraction: float
@@ -139,6 +141,7 @@ def _train(task, parts, averages, dataset, settings, run_directory) -> int:
         settings.train_batch_size,
         # A resumed run does not begin with the first batches again.
         settings.seed + run_directory.checkpoint_step(),
+        settings.augment,
     )
     strategy = tf.distribute.get_strategy()
     trainer = NetworkTrainer(

@@ -18,7 +18,7 @@ __all__ = [
     "make_optimizer",
 ]
 
-OPTIMIZERS = ("rmsprop", "momentum")
+OPTIMIZERS = ("rmsprop", "momentum", "adam")
 
 
 class WarmupCosine(tf_keras.optimizers.schedules.LearningRateSchedule):
@@ -74,7 +74,7 @@ class RMSProp(tf_keras.optimizers.legacy.RMSprop):
             self.add_slot(variable, "momentum")
 
 
-Optimizer = Union[RMSProp, tf_keras.optimizers.legacy.SGD]
+Optimizer = Union[RMSProp, tf_keras.optimizers.legacy.Adam, tf_keras.optimizers.legacy.SGD]
 
 
 def make_optimizer(
@@ -94,9 +94,10 @@ def make_optimizer(
       batch_size: examples per step over all replicas.
       total_steps: length of the run.
       warmup_steps_fraction: part of the steps in which the rate grows.
-      momentum: m above.
-      name: "rmsprop", with which TuNAS trains classifiers, or "momentum", stochastic gradient
-        descent with momentum, with which MobileDets trains detectors.
+      momentum: m above; of Adam, the decay of the mean gradient.
+      name: "rmsprop", with which TuNAS trains classifiers; "momentum", stochastic gradient
+        descent with momentum, with which MobileDets trains detectors; or "adam", which learns
+        faster where steps are few.
     """
     schedule = WarmupCosine(
         peak=learning_rate * batch_size / EXAMPLES_PER_LEARNING_RATE,
@@ -107,6 +108,8 @@ def make_optimizer(
         optimizer = RMSProp(schedule, rho=0.9, momentum=momentum, epsilon=1.0)
     elif name == "momentum":
         optimizer = tf_keras.optimizers.legacy.SGD(schedule, momentum)
+    elif name == "adam":
+        optimizer = tf_keras.optimizers.legacy.Adam(schedule, momentum)
     else:
         raise InputError(f"there is no optimizer {name!r}; use one of {', '.join(OPTIMIZERS)}.")
     optimizer._create_all_weights(variables)  # pylint: disable=protected-access

@@ -39,6 +39,7 @@ class SearchSettings:
     """What a search is told about the weights and the data; the rest is `ControllerConfig`.
 
     Attributes:
+      augment: whether training images are cropped at random, and mirrored where that makes sense.
       optimizer: of the shared weights, one of `optimization.OPTIMIZERS`.
       model_learning_rate: peak rate of the shared weights, per 256 examples.
       model_warmup_steps_fraction: part of the steps in which it grows.
@@ -49,6 +50,7 @@ class SearchSettings:
       cost_tolerance: relative distance to the target that counts as reached.
     """
 
+    augment: bool
     optimizer: str
     model_learning_rate: float
     model_warmup_steps_fraction: float
@@ -169,7 +171,7 @@ def run_search(
         controller,
         optimizer,
         strategy.experimental_distribute_dataset(
-            dataset.training_batches("search_train", batch_size, data_seed)
+            dataset.training_batches("search_train", batch_size, data_seed, settings.augment)
         ),
         strategy.experimental_distribute_dataset(
             dataset.training_batches(

@@ -70,7 +70,7 @@ def test_features_are_those_of_coco(digit_scenes_dir, coco_dir):
         kinds = {key: value["pythonClassName"] for key, value in content.items()}
         return kinds, {key: value["pythonClassName"] for key, value in objects.items()}
 
-    ours = features(digit_scenes_dir, "digit_scenes/1.0.0")
+    ours = features(digit_scenes_dir, "digit_scenes/1.1.0")
     assert ours == features(coco_dir, "coco/2017/1.1.0")
 
 
