@@ -4,7 +4,8 @@
       --min_cost=83 --max_cost=85 --num_samples=10 --seed=1 --format=json
 
 Every choice is uniform; networks outside the window are rejected. The same seed gives
-the same list, and a longer list begins with the shorter one.
+the same list, whatever --workers, and a longer list begins with the shorter one. One core
+examines some hundred thousand networks a second.
 
 --like=DIR/architecture.json draws rivals of a network that analyze_search has named: same
 space, same cost model (DIR/cost_model.json), a cost within the same tolerance of the same
@@ -41,6 +42,7 @@ network_flags.define(
 flags.DEFINE_float("min_cost", -math.inf, "Lowest cost, in the unit of the cost model.")
 flags.DEFINE_float("max_cost", math.inf, "Highest cost, in the unit of the cost model.")
 flags.DEFINE_integer("num_samples", 1, "Number of networks.", lower_bound=1)
+flags.DEFINE_integer("workers", 1, "Processes that draw networks.", lower_bound=1)
 flags.DEFINE_string(
     "like",
     None,
@@ -110,6 +112,7 @@ def main() -> None:
         seed=FLAGS.seed,
         min_cost=min_cost,
         max_cost=max_cost,
+        workers=FLAGS.workers,
     )
     if FLAGS.output_dir is not None:
         _write(FLAGS.output_dir, cost_model, sampled, costs)

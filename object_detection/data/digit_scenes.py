@@ -2,7 +2,7 @@
 
 Ten classes, made from the 1,797 real handwritten digits (8 x 8 grey levels, UCI
 "Optical Recognition of Handwritten Digits") that scikit-learn carries. Each image shows up to
-eight digits, 20 to 90 pixels high, lighter or darker than a textured 160 x 160 ground and
+eight digits, 24 to 90 pixels high, lighter or darker than a textured 160 x 160 ground and
 partly in front of each other. One image in twenty is empty, one in fifty has a block of
 small digits that is marked as a crowd. The features are those of COCO.
 """
@@ -17,7 +17,7 @@ from tunas_tf.data import digits, embedded
 
 __all__ = ["DigitScenes", "NUM_EXAMPLES", "example", "prepare"]
 
-NUM_EXAMPLES = {"train": 4_000, "test": 500}
+NUM_EXAMPLES = {"train": 12_000, "test": 500}
 
 _SEED = 20200414
 _SPLIT_SEEDS = {"train": 0, "test": 1}
@@ -43,11 +43,11 @@ def example(split: str, index: int) -> tuple[np.ndarray, list[scenes.SceneObject
 
 
 class DigitScenes(tfds.core.GeneratorBasedBuilder):
-    """Several handwritten digits in a 160 x 160 colour image; 4,000 train, 500 test."""
+    """Several handwritten digits in a 160 x 160 colour image; 12,000 train, 500 test."""
 
     VERSION = tfds.core.Version("1.1.0")
     RELEASE_NOTES = {
-        "1.1.0": "Larger digits, less turned and less hidden, that minutes of training can learn.",
+        "1.1.0": "More images, of larger and less turned digits, which minutes of training can learn.",
         "1.0.0": "Initial release.",
     }
 

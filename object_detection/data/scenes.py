@@ -23,7 +23,7 @@ _EMPTY_SHARE = 0.05
 _MAX_DIGITS = 8
 
 # Height of the ink, drawn uniformly on a logarithmic scale, and width as a share of height.
-_HEIGHT = (20.0, 90.0)
+_HEIGHT = (24.0, 90.0)
 _ASPECT = (0.75, 1.1)
 _MAX_ANGLE = math.radians(15)
 
@@ -37,7 +37,7 @@ _INK_THRESHOLD = 0.4
 _INK_SOFTNESS = 0.3
 
 # At least this share of an object is in the image and not behind later ones.
-_MIN_VISIBLE = 0.75
+_MIN_VISIBLE = 0.6
 _ATTEMPTS = 8
 
 # A pixel shows an object if the object covers so much of it.

@@ -1,10 +1,12 @@
 """Random architectures within a cost window."""
 
 import collections
+import time
 
 import example_spaces
 import numpy as np
 import pytest
+import scipy.stats
 
 from tunas_tf import cost_model, search_space
 from tunas_tf.common.errors import InputError
@@ -33,18 +35,51 @@ def test_longer_lists_begin_with_the_shorter_ones(pixel1):
     assert not np.array_equal(short, other)
 
 
-def test_every_architecture_of_the_window_is_equally_likely():
-    space = example_spaces.random_space(1, max_architectures=200)
+def _counts_in_the_window(space_number):
+    """How often each architecture of a window, and no other, was drawn: 200 times on average."""
+    space = example_spaces.random_space(space_number, max_architectures=200)
     model = cost_model.get("madds", space)
     everything = example_spaces.all_indices(space)
     costs = model.cost(everything)
     low, high = np.quantile(costs, [0.3, 0.6])
     inside = {tuple(row) for row in everything[(low <= costs) & (costs <= high)]}
-    sampled, _ = sampling.sample_architectures(model, 400 * len(inside), 0, low, high)
+    sampled, _ = sampling.sample_architectures(model, 200 * len(inside), 3, low, high)
     counts = collections.Counter(map(tuple, sampled))
     assert set(counts) == inside
-    # Each count has mean 400 and standard deviation just below 20.
-    assert all(280 < count < 520 for count in counts.values())
+    return [counts[row] for row in sorted(inside)]
+
+
+@pytest.mark.parametrize("space_number", [1, 2, 5])
+def test_every_architecture_of_the_window_is_equally_likely(space_number):
+    counts = _counts_in_the_window(space_number)
+    assert len(counts) > 10
+    # Too even would be as suspicious as too uneven.
+    assert 0.001 < scipy.stats.chisquare(counts).pvalue < 0.999
+
+
+def test_the_number_of_workers_does_not_matter(pixel1):
+    alone, costs = sampling.sample_architectures(pixel1, 700, 11, 83.0, 85.0)
+    for workers in (2, 3):
+        together, same_costs = sampling.sample_architectures(
+            pixel1, 700, 11, 83.0, 85.0, workers
+        )
+        np.testing.assert_array_equal(together, alone)
+        np.testing.assert_array_equal(same_costs, costs)
+
+
+def test_blocks_differ(pixel1):
+    indices, _ = sampling.sample_architectures(pixel1, 3 * 4096, 0)
+    assert len(np.unique(indices, axis=0)) == 3 * 4096
+
+
+def test_speed(pixel1):
+    # Nothing costs what is asked for, so every network is drawn and priced.
+    num_networks = 50 * 4096
+    start = time.process_time()
+    for block in range(50):
+        found, _ = sampling._draw_block(pixel1, 0, -2.0, -1.0, block)
+        assert not len(found)
+    assert num_networks / (time.process_time() - start) > 200_000
 
 
 def test_without_a_window_everything_is_accepted():
@@ -74,7 +109,7 @@ def test_window_upside_down(pixel1, window):
 
 
 def test_window_that_looks_empty(monkeypatch):
-    monkeypatch.setattr(sampling, "_MAX_BATCHES_WITHOUT_HIT", 3)
+    monkeypatch.setattr(sampling, "_MAX_BLOCKS_WITHOUT_HIT", 3)
     model = cost_model.get("params", example_spaces.mixed_space())
     costs = np.unique(model.cost(example_spaces.all_indices(model.space)))
     with pytest.raises(InputError, match="12,288 networks drawn in a row.*looks empty"):

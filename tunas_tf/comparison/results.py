@@ -1,0 +1,119 @@
+"""Trained networks as lines of a file, written as they come.
+
+Each line of results.jsonl is one training of one network, a JSON object with the fields of
+`Result`. What a record does not know is null or left out.
+"""
+
+import dataclasses
+import json
+import math
+from typing import Any, Optional, Sequence
+
+from tunas_tf.common.errors import InputError
+
+__all__ = ["KINDS", "Result", "append", "of_kind", "read"]
+
+KINDS = ("tunas", "random", "reference", "evolution")
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One network, trained from scratch once.
+
+    Attributes:
+      kind: how it was found, one of KINDS.
+      ssd: search space or network that `indices` belong to.
+      indices: of the network, "0:2:1"; empty for a network without choices.
+      cost: under the cost model of the comparison.
+      seed: of the training.
+      validation_accuracy: what networks are chosen by, 0 to 1 (for detection: AP).
+      test_accuracy: what is reported, 0 to 1 (for detection: AP).
+      seconds: that the training took.
+      training_madds: multiply-adds of the training steps: those of a forward pass, times 3 for
+        forward and backward, times the examples.
+      search_seconds, search_madds: of the search that found it; 0 where there was none. For
+        "evolution" those of the supernet's training, too.
+      search_seed: of the search; None where there was none.
+      filters_multiplier: of its search space.
+      supernet_accuracy: with the weights of a supernet, by the supernet's name.
+      setting: names the variant of the search where several are compared, e.g. "reward=mnas".
+    """
+
+    kind: str
+    ssd: str
+    indices: str
+    cost: float
+    seed: int
+    validation_accuracy: float
+    test_accuracy: float
+    seconds: float
+    training_madds: float
+    search_seconds: float = 0.0
+    search_madds: float = 0.0
+    search_seed: Optional[int] = None
+    filters_multiplier: float = 1.0
+    supernet_accuracy: dict[str, float] = dataclasses.field(default_factory=dict)
+    setting: str = ""
+
+    def __post_init__(self):
+        if self.kind not in KINDS:
+            raise InputError(f"the kind of a result is {self.kind!r}; use {', '.join(KINDS)}.")
+        for name in ("validation_accuracy", "test_accuracy", "seconds", "training_madds"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise InputError(f"the {name} of a result is {value!r}; it must be a number.")
+            if not math.isfinite(value):
+                raise InputError(f"the {name} of a result is {value}; it must be finite.")
+
+    @property
+    def network(self) -> tuple[str, float, str]:
+        """Equal for trainings of one network."""
+        return self.ssd, self.filters_multiplier, self.indices
+
+
+def of_kind(results: Sequence[Result], kind: str) -> list[Result]:
+    """The results of one kind, in their order."""
+    return [result for result in results if result.kind == kind]
+
+
+def append(path: str, result: Result) -> None:
+    """Adds one line, in one write; a last line that a kill has cut short is removed first."""
+    line = json.dumps(dataclasses.asdict(result)) + "\n"
+    with open(path, "a+b", buffering=0) as file:
+        file.seek(0)
+        content = file.read()
+        file.truncate(content.rfind(b"\n") + 1)
+        file.write(line.encode())
+
+
+def _parse(value: dict[str, Any]) -> Result:
+    known = {field.name for field in dataclasses.fields(Result)}
+    # A later version may know more; what is null here takes the default.
+    return Result(**{k: v for k, v in value.items() if k in known and v is not None})
+
+
+def read(path: str) -> list[Result]:
+    """The results in a file; a last line that a kill has cut short does not count.
+
+    Raises:
+      InputError: the file cannot be read, or another line is damaged.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except OSError as error:
+        raise InputError(
+            f"the results {path} cannot be read ({error.strerror}); give the directory of a "
+            "comparison."
+        ) from None
+    complete = content[: content.rfind(b"\n") + 1]
+    results = []
+    for number, line in enumerate(complete.splitlines(), start=1):
+        try:
+            results.append(_parse(json.loads(line)))
+        except (AttributeError, TypeError, ValueError) as error:
+            raise InputError(
+                f"line {number} of {path} is no result ({error}); delete the line, and its "
+                "network is trained again."
+            ) from None
+    return results
