@@ -87,6 +87,6 @@ def cost_model(
     definition: "Definition", space: spec.SearchSpace, image_size: int, num_classes: int
 ) -> CostModel:
     """The cost model of --cost_model, for the detectors on a trimmed space."""
-    from object_detection import modeling
+    from object_detection import cost_model as cost_model_lib
 
-    return modeling.cost_model(FLAGS.cost_model, definition, space, image_size, num_classes)
+    return cost_model_lib.get(FLAGS.cost_model, definition, space, image_size, num_classes)

@@ -2,7 +2,7 @@
 
 Ten classes, made from the 1,797 real handwritten digits (8 x 8 grey levels, UCI
 "Optical Recognition of Handwritten Digits") that scikit-learn carries. Each image shows up to
-eight digits, 24 to 90 pixels high, lighter or darker than a textured 160 x 160 ground and
+eight digits, 32 to 110 pixels high, lighter or darker than a textured 160 x 160 ground and
 partly in front of each other. One image in twenty is empty, one in fifty has a block of
 small digits that is marked as a crowd. The features are those of COCO.
 """

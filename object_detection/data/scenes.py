@@ -23,7 +23,7 @@ _EMPTY_SHARE = 0.05
 _MAX_DIGITS = 8
 
 # Height of the ink, drawn uniformly on a logarithmic scale, and width as a share of height.
-_HEIGHT = (24.0, 90.0)
+_HEIGHT = (32.0, 110.0)
 _ASPECT = (0.75, 1.1)
 _MAX_ANGLE = math.radians(15)
 
