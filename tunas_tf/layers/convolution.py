@@ -5,8 +5,9 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from tunas_tf.layers.depthwise import depthwise_conv2d
 from tunas_tf.layers.initializers import DepthwiseHeNormal
-from tunas_tf.layers.masking import ActiveFilters, keep_prefix
+from tunas_tf.layers.masking import ActiveFilters, active_part
 
 __all__ = ["MaskedConv2D", "MaskedDepthwiseConv2D"]
 
@@ -61,10 +62,9 @@ class MaskedConv2D(tf_keras.layers.Layer):
     def _active_kernel(
         self, active_input_filters: ActiveFilters, active_filters: ActiveFilters, dtype
     ) -> tf.Tensor:
-        """[kernel_size, kernel_size, input filters, filters], zero outside the active part."""
-        kernel = tf.cast(self.kernel, dtype)
-        kernel = keep_prefix(kernel, active_input_filters, axis=2)
-        return keep_prefix(kernel, active_filters, axis=3)
+        """[kernel_size, kernel_size, input filters, filters]."""
+        kernel = active_part(self.kernel, {2: active_input_filters, 3: active_filters})
+        return tf.cast(kernel, dtype)
 
     def call(
         self,
@@ -76,8 +76,7 @@ class MaskedConv2D(tf_keras.layers.Layer):
         kernel = self._active_kernel(active_input_filters, active_filters, inputs.dtype)
         outputs = tf.nn.conv2d(inputs, kernel, self.strides, "SAME")
         if self.use_bias:
-            bias = tf.cast(self.bias, outputs.dtype)
-            outputs += keep_prefix(bias, active_filters, axis=0)
+            outputs += tf.cast(active_part(self.bias, {0: active_filters}), outputs.dtype)
         return outputs
 
     def l2_loss(
@@ -122,14 +121,13 @@ class MaskedDepthwiseConv2D(tf_keras.layers.Layer):
         super().build(input_shape)
 
     def _active_kernel(self, active_filters: ActiveFilters, dtype) -> tf.Tensor:
-        """[kernel_size, kernel_size, filters, 1], zero outside the active part."""
-        return keep_prefix(tf.cast(self.depthwise_kernel, dtype), active_filters, axis=2)
+        """[kernel_size, kernel_size, filters, 1]."""
+        return tf.cast(active_part(self.depthwise_kernel, {2: active_filters}), dtype)
 
     def call(self, inputs: tf.Tensor, active_filters: ActiveFilters = None) -> tf.Tensor:
         """[batch, height, width, filters] -> [batch, height', width', filters]."""
         kernel = self._active_kernel(active_filters, inputs.dtype)
-        strides = [1, self.strides, self.strides, 1]
-        return tf.nn.depthwise_conv2d(inputs, kernel, strides, "SAME")
+        return depthwise_conv2d(inputs, kernel, self.strides)
 
     def l2_loss(self, active_filters: ActiveFilters = None) -> tf.Tensor:
         """`sum(kernel ** 2) / 2` over the active part: float32 scalar."""

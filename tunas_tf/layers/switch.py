@@ -229,11 +229,18 @@ class Switch(tf_keras.layers.Layer):
 
     Attributes:
       options: the layers.
+      rematerialize: as in `switch`.
     """
 
-    def __init__(self, options: Sequence[tf_keras.layers.Layer], **kwargs):
+    def __init__(
+        self,
+        options: Sequence[tf_keras.layers.Layer],
+        rematerialize: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.options = list(options)
+        self.rematerialize = rematerialize
 
     def build(self, input_shape):
         for option in self.options:
@@ -252,11 +259,13 @@ class Switch(tf_keras.layers.Layer):
         return switch(
             option_mask,
             [lambda option=option: option(inputs, **kwargs) for option in self.options],
+            self.rematerialize,
         )
 
     def get_config(self) -> dict[str, Any]:
         options = [tf_keras.layers.serialize(option) for option in self.options]
-        return {**super().get_config(), "options": options}
+        config = {"options": options, "rematerialize": self.rematerialize}
+        return {**super().get_config(), **config}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Switch":
