@@ -1,6 +1,6 @@
 """Convolutions that use only a prefix of their input and output channels."""
 
-from typing import Any
+from typing import Any, Optional
 
 import tensorflow as tf
 import tf_keras
@@ -59,21 +59,27 @@ class MaskedConv2D(tf_keras.layers.Layer):
             )
         super().build(input_shape)
 
-    def _active_kernel(
-        self, active_input_filters: ActiveFilters, active_filters: ActiveFilters, dtype
+    def active_kernel(
+        self, active_input_filters: ActiveFilters = None, active_filters: ActiveFilters = None
     ) -> tf.Tensor:
-        """[kernel_size, kernel_size, input filters, filters]."""
-        kernel = active_part(self.kernel, {2: active_input_filters, 3: active_filters})
-        return tf.cast(kernel, dtype)
+        """float32 [kernel_size, kernel_size, input filters, filters]."""
+        return active_part(self.kernel, {2: active_input_filters, 3: active_filters})
 
     def call(
         self,
         inputs: tf.Tensor,
         active_input_filters: ActiveFilters = None,
         active_filters: ActiveFilters = None,
+        kernel: Optional[tf.Tensor] = None,
     ) -> tf.Tensor:
-        """[batch, height, width, input filters] -> [batch, height', width', filters]."""
-        kernel = self._active_kernel(active_input_filters, active_filters, inputs.dtype)
+        """[batch, height, width, input filters] -> [batch, height', width', filters].
+
+        A caller that needs the active kernel itself gives it, so that its gradient, which has
+        the size of the whole kernel, is made once.
+        """
+        if kernel is None:
+            kernel = self.active_kernel(active_input_filters, active_filters)
+        kernel = tf.cast(kernel, inputs.dtype)
         outputs = tf.nn.conv2d(inputs, kernel, self.strides, "SAME")
         if self.use_bias:
             outputs += tf.cast(active_part(self.bias, {0: active_filters}), outputs.dtype)
@@ -83,8 +89,7 @@ class MaskedConv2D(tf_keras.layers.Layer):
         self, active_input_filters: ActiveFilters = None, active_filters: ActiveFilters = None
     ) -> tf.Tensor:
         """`sum(kernel ** 2) / 2` over the active part: float32 scalar, without the bias."""
-        kernel = self._active_kernel(active_input_filters, active_filters, tf.float32)
-        return tf.nn.l2_loss(kernel)
+        return tf.nn.l2_loss(self.active_kernel(active_input_filters, active_filters))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -120,18 +125,27 @@ class MaskedDepthwiseConv2D(tf_keras.layers.Layer):
         )
         super().build(input_shape)
 
-    def _active_kernel(self, active_filters: ActiveFilters, dtype) -> tf.Tensor:
-        """[kernel_size, kernel_size, filters, 1]."""
-        return tf.cast(active_part(self.depthwise_kernel, {2: active_filters}), dtype)
+    def active_kernel(self, active_filters: ActiveFilters = None) -> tf.Tensor:
+        """float32 [kernel_size, kernel_size, filters, 1]."""
+        return active_part(self.depthwise_kernel, {2: active_filters})
 
-    def call(self, inputs: tf.Tensor, active_filters: ActiveFilters = None) -> tf.Tensor:
-        """[batch, height, width, filters] -> [batch, height', width', filters]."""
-        kernel = self._active_kernel(active_filters, inputs.dtype)
-        return depthwise_conv2d(inputs, kernel, self.strides)
+    def call(
+        self,
+        inputs: tf.Tensor,
+        active_filters: ActiveFilters = None,
+        kernel: Optional[tf.Tensor] = None,
+    ) -> tf.Tensor:
+        """[batch, height, width, filters] -> [batch, height', width', filters].
+
+        A caller may give the active kernel, as in MaskedConv2D.
+        """
+        if kernel is None:
+            kernel = self.active_kernel(active_filters)
+        return depthwise_conv2d(inputs, tf.cast(kernel, inputs.dtype), self.strides)
 
     def l2_loss(self, active_filters: ActiveFilters = None) -> tf.Tensor:
         """`sum(kernel ** 2) / 2` over the active part: float32 scalar."""
-        return tf.nn.l2_loss(self._active_kernel(active_filters, tf.float32))
+        return tf.nn.l2_loss(self.active_kernel(active_filters))
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -95,10 +95,11 @@ class Convolution(tf_keras.layers.Layer):
 
     def call(self, inputs, masks, input_width: Width, output_width: Width):
         widths = input_width.active, output_width.active
-        outputs = self.convolution(inputs, *widths)
+        kernel = self.convolution.active_kernel(*widths)
+        outputs = self.convolution(inputs, *widths, kernel=kernel)
         if self.normalization is not None:
             outputs = self.normalization(outputs, output_width.active)
-        return outputs, self.convolution.l2_loss(*widths)
+        return outputs, tf.nn.l2_loss(kernel)
 
     def weights_at(self, indices, input_filters, filters) -> Weights:
         kernel = self.convolution.kernel.numpy()[:, :, :input_filters, :filters]
@@ -118,9 +119,10 @@ class Depthwise(tf_keras.layers.Layer):
         self.normalization.build((None, None, None, filters))
 
     def call(self, inputs, masks, input_width: Width, output_width: Width):
-        outputs = self.convolution(inputs, output_width.active)
+        kernel = self.convolution.active_kernel(output_width.active)
+        outputs = self.convolution(inputs, output_width.active, kernel=kernel)
         outputs = self.normalization(outputs, output_width.active)
-        return outputs, self.convolution.l2_loss(output_width.active)
+        return outputs, tf.nn.l2_loss(kernel)
 
     def weights_at(self, indices, input_filters, filters) -> Weights:
         kernel = self.convolution.depthwise_kernel.numpy()[:, :, :filters]
