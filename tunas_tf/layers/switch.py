@@ -137,11 +137,16 @@ class _GraphSwitch:
         """The gradients of the `sources` that any branch uses, by id."""
         reached = {id(source) for f in self.functions for source in f.sources} & set(sources)
         reached = [key for key in sources if key in reached]
+        shapes = [_shape(sources[key]) for key in reached]
+        with tf.control_dependencies(output_gradients):
+            # XLA wants the same shapes from all branches, which costs time and memory.
+            zeros = [
+                tf.zeros(shape if self.rematerialize else [], sources[key].dtype)
+                for key, shape in zip(reached, shapes)
+            ]
 
         def dense(gradients: dict[int, tf.Tensor]) -> list[tf.Tensor]:
-            return [
-                gradients[key] if key in gradients else _zeros(sources[key]) for key in reached
-            ]
+            return [gradients.get(key, zero) for key, zero in zip(reached, zeros)]
 
         def backward(function):
             if self.rematerialize:
@@ -161,7 +166,10 @@ class _GraphSwitch:
 
         branches = [lambda function=function: backward(function) for function in self.functions]
         gradients = tf.switch_case(self.selected, [*branches, backward_sum]) if reached else []
-        return dict(zip(reached, gradients))
+        return {
+            key: tf.broadcast_to(gradient, shape)
+            for key, gradient, shape in zip(reached, gradients, shapes)
+        }
 
 
 class _Places:
@@ -214,10 +222,8 @@ def _recompute(
     return _by_id(function, function.backward(saved, output_gradients))
 
 
-def _zeros(source: Union[tf.Tensor, tf.Variable]) -> tf.Tensor:
-    if source.shape.is_fully_defined():
-        return tf.zeros(source.shape, source.dtype)
-    return tf.zeros_like(source)
+def _shape(source: Union[tf.Tensor, tf.Variable]):
+    return source.shape if source.shape.is_fully_defined() else tf.shape(source)
 
 
 @tf_keras.utils.register_keras_serializable(package="tunas_tf")
