@@ -99,7 +99,10 @@ def test_slice_execution_equals_mask_execution(supernet, is_warmup):
     supernets.assert_close(actual, expected)
     is_used = [gradient is not None for gradient in expected_gradients]
     assert [gradient is not None for gradient in gradients] == is_used
-    supernets.assert_close(*([g for g in x if g is not None] for x in (gradients, expected_gradients)))
+    supernets.assert_close(
+        [gradient for gradient in gradients if gradient is not None],
+        [gradient for gradient in expected_gradients if gradient is not None],
+    )
 
 
 @pytest.fixture(name="short_mobiledet", scope="module")
