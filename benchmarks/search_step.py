@@ -209,7 +209,6 @@ def _network(space, indices) -> _Contestant:
 def _take_turns(space) -> dict[str, Any]:
     """Milliseconds of every sample."""
     import tensorflow as tf
-    import tf_keras
 
     generator = np.random.default_rng(0)
     supernets = {name: _supernet(space, name, False) for name in ("slice", "mask")}
@@ -237,7 +236,6 @@ def _take_turns(space) -> dict[str, Any]:
         samples.append({"indices": indices, **row})
         print(f"{number:3}  " + "  ".join(f"{k} {v:.0f}" for k, v in row.items()), flush=True)
         del contestants
-        tf_keras.backend.clear_session()
         gc.collect()
     return {"samples": samples, **_summary(samples)}
 
