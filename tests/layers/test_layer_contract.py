@@ -62,8 +62,9 @@ def test_configuration_holds_every_argument():
 
 
 def test_switch_configuration_round_trip(inputs):
-    layer = layers.Switch([layers.MaskedConv2D(4, 3), layers.Zero(4)], name="choice")
+    layer = layers.Switch([layers.MaskedConv2D(4, 3), layers.Zero(4)], True, name="choice")
     clone = layers.Switch.from_config(layer.get_config())
+    assert clone.rematerialize
     assert clone.get_config() == layer.get_config()
     layer.build(inputs.shape)
     clone.build(inputs.shape)

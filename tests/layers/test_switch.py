@@ -270,6 +270,90 @@ def test_a_switch_of_layers_inside_another_switch():
         np.testing.assert_allclose(kernel_gradient, np.full((1, 1, 3, 3), gradient))
 
 
+@pytest.mark.parametrize(
+    "mask, rematerialize, runs",
+    [
+        (ONE_HOTS[1], False, [0, 1, 0]),
+        (ONE_HOTS[1], True, [0, 2, 0]),
+        (UNIFORM, False, [2, 2, 2]),
+        (UNIFORM, True, [2, 2, 2]),
+    ],
+)
+def test_the_backward_pass_computes_again(mask, rematerialize, runs, weights, counters):
+    @tf.function
+    def gradients(mask, x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = switch(mask, counted(counters, powers(weights, x)), rematerialize)
+        return loss, tape.gradient(loss, [*weights, x])
+
+    loss, (*weight_gradients, input_gradient) = gradients(tf.constant(mask), tf.constant(2.0))
+    assert [int(counter) for counter in counters] == runs
+    expected = np.array([2, 12, 150]) * mask
+    np.testing.assert_allclose(weight_gradients, expected, rtol=1e-6)
+    np.testing.assert_allclose(input_gradient, loss / 2, rtol=1e-6)
+
+
+def test_structures_have_gradients_leaf_by_leaf(weights):
+    """Also where a branch does not use a weight, and where an output has no gradient."""
+
+    def first():
+        return {"sum": weights[0] + weights[1], "count": tf.constant(1), "half": 0.5 * weights[0]}
+
+    def second():
+        return {"sum": 3 * weights[1], "count": tf.constant(2), "half": tf.constant(0.0)}
+
+    @tf.function
+    def gradients(mask):
+        with tf.GradientTape() as tape:
+            results = switch(mask, [first, second])
+            loss = 10 * results["sum"] + results["half"]
+        return results["count"], tape.gradient(loss, weights[:2])
+
+    for mask, count, expected in (([1.0, 0.0], 1, [10.5, 10]), ([0.0, 1.0], 2, [0, 30])):
+        actual_count, actual = gradients(tf.constant(mask))
+        assert int(actual_count) == count
+        np.testing.assert_allclose(actual, expected)
+
+
+def test_the_graph_grows_little_faster_than_the_options():
+    """Only what a branch returns, a gradient for the weights of every branch, is quadratic."""
+
+    def num_nodes(num_options):
+        layer = Switch([MaskedConv2D(4, 3, use_bias=True) for _ in range(num_options)])
+        layer.build((None, None, None, 4))
+
+        @tf.function
+        def gradients(x, mask):
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_sum(layer(x, option_mask=mask))
+            return tape.gradient(loss, layer.trainable_variables)
+
+        graph = gradients.get_concrete_function(
+            tf.TensorSpec((1, 5, 5, 4)), tf.TensorSpec((num_options,))
+        ).graph.as_graph_def()
+        functions = graph.library.function
+        return len(graph.node) + sum(len(function.node_def) for function in functions)
+
+    four, eight, sixteen = map(num_nodes, (4, 8, 16))
+    assert sixteen < 2.5 * eight < 2.5 * 2.2 * four
+
+
+def test_xla_takes_branches_that_save_other_shapes_if_they_are_rematerialized(weights):
+    def branch(weight, size):
+        return lambda: tf.reduce_sum(tf.exp(weight * tf.ones([size]))) / size
+
+    @tf.function(jit_compile=True)
+    def gradients(mask):
+        with tf.GradientTape() as tape:
+            loss = switch(
+                mask, [branch(w, n) for w, n in zip(weights, (2, 3, 4))], rematerialize=True
+            )
+        return tape.gradient(loss, weights)
+
+    np.testing.assert_allclose(gradients(tf.constant(ONE_HOTS[1])), [0, np.exp(3), 0], rtol=1e-5)
+
+
 def test_xla_gives_the_same_values_and_gradients(weights):
     @tf.function(jit_compile=True)
     def gradients(mask):

@@ -6,10 +6,12 @@ import tf_keras
 
 from tunas_tf import models, search_space
 from tunas_tf.models.supernet import copy_weights
-from tunas_tf.search_space import arithmetic, traversal
+from tunas_tf.search_space import arithmetic, spec, traversal
 
 __all__ = [
     "NUM_CLASSES",
+    "assert_close",
+    "half_warmed_up",
     "images",
     "loss",
     "make",
@@ -36,9 +38,40 @@ def random_indices(space, seed: int) -> tuple[int, ...]:
     return tuple(int(generator.integers(c.num_options)) for c in traversal.choices_of(space))
 
 
-def make(space) -> models.Supernet:
-    """A supernet with biases and batch norm at values that hide no errors."""
-    supernet = models.Supernet(space, NUM_CLASSES)
+def assert_close(tensors, expected) -> None:
+    """Equal to 1e-5 of the largest value of a tensor.
+
+    Sums that cancel, such as the gradient of what batch norm subtracts, have rounding errors
+    only: those count by the largest value of all.
+    """
+    floor = 1e-3 * max(np.max(np.abs(other)) for other in expected)
+    for one, other in zip(tensors, expected, strict=True):
+        assert one.shape == other.shape
+        scale = max(np.max(np.abs(other)), floor)
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5 * scale)
+
+
+def half_warmed_up(space, seed: int) -> np.ndarray:
+    """A sample of which about half of the choices are replaced as in warmup."""
+    masks = one_hot(space, random_indices(space, seed))
+    is_replaced = np.random.default_rng(seed).random(len(masks)) < 0.5
+    for row, choice, is_in in zip(masks, traversal.choices_of(space), is_replaced):
+        if is_in and choice.tag == spec.OPERATION:
+            row[: choice.num_options] = 1 / choice.num_options
+        elif is_in:
+            row[:] = np.eye(len(row))[choice.num_options - 1]
+    return masks
+
+
+def make(space, **options) -> models.Supernet:
+    """A supernet with weights that hide no errors, the same ones for the same space.
+
+    Args:
+      space: the search space.
+      **options: of the supernet.
+    """
+    tf_keras.utils.set_random_seed(0)
+    supernet = models.Supernet(space, NUM_CLASSES, **options)
     generator = np.random.default_rng(0)
     for variable in supernet.trainable_variables:
         if len(variable.shape) == 1:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from supernets import NUM_CLASSES, images, one_hot, random_indices, standalone
 
 from tunas_tf import models, search_space
+from tunas_tf.common.errors import InputError
 from tunas_tf.models import basic_modules
 from tunas_tf.search_space import traversal
 from tunas_tf.search_space.slots import layer_slots
@@ -113,6 +114,45 @@ def test_warmup_averages_the_options(mixed):
     assert float(both_loss) == pytest.approx(float(first_loss + second_loss) / 2, rel=1e-5)
     everything, _ = run([[0.5, 0.5], [0.5, 0.5]])
     np.testing.assert_allclose(everything, (both + skip) / 2, atol=1e-5)
+
+
+def _with_gradients(supernet, masks):
+    with tf.GradientTape() as tape:
+        output = supernet(images(), masks)
+        loss = supernets.loss(output.logits, output.l2_loss)
+    return [output.logits, output.l2_loss, *output.endpoints], tape.gradient(
+        loss, supernet.trainable_variables, unconnected_gradients="zero"
+    )
+
+
+@pytest.fixture(name="eager_results", scope="module")
+def _eager_results(mixed):
+    """Of an architecture and of one that is half in warmup: masks, outputs and gradients."""
+    space = mixed[0].space
+    supernet = supernets.make(space)
+    supernet.shared_calls = lambda definition, module, *args: module(*args)
+    samples = one_hot(space, random_indices(space, 3)), supernets.half_warmed_up(space, 4)
+    return [(masks, *_with_gradients(supernet, masks)) for masks in samples]
+
+
+@pytest.mark.parametrize(
+    "execution, rematerialize",
+    [("mask", False), ("mask", True), ("slice", False), ("slice", True)],
+)
+def test_traced_executions_compute_what_eager_mask_execution_does(
+    eager_results, mixed, execution, rematerialize
+):
+    supernet = supernets.make(mixed[0].space, execution=execution, rematerialize=rematerialize)
+    run = tf.function(lambda masks: _with_gradients(supernet, masks))
+    for masks, outputs, gradients in eager_results:
+        actual_outputs, actual_gradients = run(masks)
+        supernets.assert_close(actual_outputs, outputs)
+        supernets.assert_close(actual_gradients, gradients)
+
+
+def test_other_execution_is_an_error():
+    with pytest.raises(InputError, match="'sliced'; use one of mask, slice"):
+        models.Supernet(example_spaces.mixed_space(), NUM_CLASSES, execution="sliced")
 
 
 def test_layers_of_equal_definition_share_one_trace():

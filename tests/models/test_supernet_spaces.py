@@ -75,6 +75,36 @@ def test_one_architecture_equals_its_network(supernet, seed):
         assert np.all(np.any(endpoint[..., :filters], axis=(0, 1, 2)))
 
 
+def _with_gradients(supernet, execution, masks):
+    """All that a sample computes in one execution: outputs, loss, gradients."""
+    supernet.execution = execution
+    with tf.GradientTape() as tape:
+        output = supernet(supernets.images(), masks)
+        loss = supernets.loss(output.logits, output.l2_loss)
+        loss += tf.add_n([tf.reduce_mean(tf.abs(endpoint)) for endpoint in output.endpoints])
+    gradients = tape.gradient(loss, supernet.trainable_variables)
+    supernet.execution = "mask"
+    return [output.logits, *output.endpoints, output.l2_loss, loss], gradients
+
+
+@pytest.mark.parametrize("is_warmup", [False, True])
+def test_slice_execution_equals_mask_execution(supernet, is_warmup):
+    space = supernet.space
+    if is_warmup:
+        masks = supernets.half_warmed_up(space, 7)
+    else:
+        masks = supernets.one_hot(space, supernets.random_indices(space, 7))
+    expected, expected_gradients = _with_gradients(supernet, "mask", masks)
+    actual, gradients = _with_gradients(supernet, "slice", masks)
+    supernets.assert_close(actual, expected)
+    is_used = [gradient is not None for gradient in expected_gradients]
+    assert [gradient is not None for gradient in gradients] == is_used
+    supernets.assert_close(
+        [gradient for gradient in gradients if gradient is not None],
+        [gradient for gradient in expected_gradients if gradient is not None],
+    )
+
+
 @pytest.fixture(name="short_mobiledet", scope="module")
 def _short_mobiledet():
     """Stem, layer in front, two searched layers and the last layers of the MobileDet space."""

@@ -3,6 +3,7 @@
 from tunas_tf.layers.activations import activation
 from tunas_tf.layers.convolution import MaskedConv2D, MaskedDepthwiseConv2D
 from tunas_tf.layers.initializers import DepthwiseHeNormal
+from tunas_tf.layers.masking import Sliced, widen
 from tunas_tf.layers.normalization import MaskedBatchNormalization
 from tunas_tf.layers.squeeze_excite import MaskedSqueezeExcite
 from tunas_tf.layers.switch import Switch, switch
@@ -14,8 +15,10 @@ __all__ = [
     "MaskedConv2D",
     "MaskedDepthwiseConv2D",
     "MaskedSqueezeExcite",
+    "Sliced",
     "Switch",
     "Zero",
     "activation",
     "switch",
+    "widen",
 ]

@@ -1,12 +1,13 @@
 """Convolutions that use only a prefix of their input and output channels."""
 
-from typing import Any
+from typing import Any, Optional
 
 import tensorflow as tf
 import tf_keras
 
+from tunas_tf.layers.depthwise import depthwise_conv2d
 from tunas_tf.layers.initializers import DepthwiseHeNormal
-from tunas_tf.layers.masking import ActiveFilters, keep_prefix
+from tunas_tf.layers.masking import ActiveFilters, active_part
 
 __all__ = ["MaskedConv2D", "MaskedDepthwiseConv2D"]
 
@@ -58,34 +59,37 @@ class MaskedConv2D(tf_keras.layers.Layer):
             )
         super().build(input_shape)
 
-    def _active_kernel(
-        self, active_input_filters: ActiveFilters, active_filters: ActiveFilters, dtype
+    def active_kernel(
+        self, active_input_filters: ActiveFilters = None, active_filters: ActiveFilters = None
     ) -> tf.Tensor:
-        """[kernel_size, kernel_size, input filters, filters], zero outside the active part."""
-        kernel = tf.cast(self.kernel, dtype)
-        kernel = keep_prefix(kernel, active_input_filters, axis=2)
-        return keep_prefix(kernel, active_filters, axis=3)
+        """float32 [kernel_size, kernel_size, input filters, filters]."""
+        return active_part(self.kernel, {2: active_input_filters, 3: active_filters})
 
     def call(
         self,
         inputs: tf.Tensor,
         active_input_filters: ActiveFilters = None,
         active_filters: ActiveFilters = None,
+        kernel: Optional[tf.Tensor] = None,
     ) -> tf.Tensor:
-        """[batch, height, width, input filters] -> [batch, height', width', filters]."""
-        kernel = self._active_kernel(active_input_filters, active_filters, inputs.dtype)
+        """[batch, height, width, input filters] -> [batch, height', width', filters].
+
+        A caller that needs the active kernel itself gives it, so that its gradient, which has
+        the size of the whole kernel, is made once.
+        """
+        if kernel is None:
+            kernel = self.active_kernel(active_input_filters, active_filters)
+        kernel = tf.cast(kernel, inputs.dtype)
         outputs = tf.nn.conv2d(inputs, kernel, self.strides, "SAME")
         if self.use_bias:
-            bias = tf.cast(self.bias, outputs.dtype)
-            outputs += keep_prefix(bias, active_filters, axis=0)
+            outputs += tf.cast(active_part(self.bias, {0: active_filters}), outputs.dtype)
         return outputs
 
     def l2_loss(
         self, active_input_filters: ActiveFilters = None, active_filters: ActiveFilters = None
     ) -> tf.Tensor:
         """`sum(kernel ** 2) / 2` over the active part: float32 scalar, without the bias."""
-        kernel = self._active_kernel(active_input_filters, active_filters, tf.float32)
-        return tf.nn.l2_loss(kernel)
+        return tf.nn.l2_loss(self.active_kernel(active_input_filters, active_filters))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -121,19 +125,27 @@ class MaskedDepthwiseConv2D(tf_keras.layers.Layer):
         )
         super().build(input_shape)
 
-    def _active_kernel(self, active_filters: ActiveFilters, dtype) -> tf.Tensor:
-        """[kernel_size, kernel_size, filters, 1], zero outside the active part."""
-        return keep_prefix(tf.cast(self.depthwise_kernel, dtype), active_filters, axis=2)
+    def active_kernel(self, active_filters: ActiveFilters = None) -> tf.Tensor:
+        """float32 [kernel_size, kernel_size, filters, 1]."""
+        return active_part(self.depthwise_kernel, {2: active_filters})
 
-    def call(self, inputs: tf.Tensor, active_filters: ActiveFilters = None) -> tf.Tensor:
-        """[batch, height, width, filters] -> [batch, height', width', filters]."""
-        kernel = self._active_kernel(active_filters, inputs.dtype)
-        strides = [1, self.strides, self.strides, 1]
-        return tf.nn.depthwise_conv2d(inputs, kernel, strides, "SAME")
+    def call(
+        self,
+        inputs: tf.Tensor,
+        active_filters: ActiveFilters = None,
+        kernel: Optional[tf.Tensor] = None,
+    ) -> tf.Tensor:
+        """[batch, height, width, filters] -> [batch, height', width', filters].
+
+        A caller may give the active kernel, as in MaskedConv2D.
+        """
+        if kernel is None:
+            kernel = self.active_kernel(active_filters)
+        return depthwise_conv2d(inputs, tf.cast(kernel, inputs.dtype), self.strides)
 
     def l2_loss(self, active_filters: ActiveFilters = None) -> tf.Tensor:
         """`sum(kernel ** 2) / 2` over the active part: float32 scalar."""
-        return tf.nn.l2_loss(self._active_kernel(active_filters, tf.float32))
+        return tf.nn.l2_loss(self.active_kernel(active_filters))
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -1,37 +1,82 @@
 """Active widths: a filter mask keeps a prefix of the channels, so it is one number.
 
-Every masked layer takes the number of active channels as a scalar: an int32 tensor,
-which may differ from step to step and from replica to replica, a Python integer, or
-None for all of them. Channels beyond it are exactly zero in outputs and in gradients,
-whatever the inputs hold there.
+Every masked layer takes its active channels as an argument of the call. There are two
+executions, which give the same numbers, and every layer has both:
+
+    mask    The number of active channels: an int32 scalar tensor, or a Python integer.
+            Tensors have the full width, and are zero beyond the active channels, in outputs
+            and in gradients, whatever the inputs hold there. Shapes are static, so that XLA
+            compiles one program for all widths.
+    slice   The same number within a `Sliced`. Tensors have the active channels only, and only
+            that part of a kernel is read. The work is that of the active network.
+
+None stands for all channels in both. The number may differ from step to step and from
+replica to replica.
 """
 
 import numbers
-from typing import Optional, Union
+from typing import NamedTuple, Optional, Union
 
 import tensorflow as tf
 
 from tunas_tf.common.errors import InputError
 
-__all__ = ["ActiveFilters", "keep_prefix"]
-
-ActiveFilters = Optional[Union[int, tf.Tensor]]
+__all__ = ["ActiveFilters", "Sliced", "active_part", "widen"]
 
 
-def keep_prefix(values: tf.Tensor, active: ActiveFilters, axis: int) -> tf.Tensor:
-    """Zeroes `values` beyond the first `active` entries along `axis`; None keeps all.
+class Sliced(NamedTuple):
+    """So many active channels, in slice execution.
 
-    Shapes are static, so that XLA compiles one program for all widths. For example,
-    `keep_prefix([1., 2., 3.], 2, axis=0)` is `[1., 2., 0.]`.
+    Attributes:
+      filters: int32 scalar.
     """
-    if active is None:
+
+    filters: Union[int, tf.Tensor]
+
+
+ActiveFilters = Optional[Union[int, tf.Tensor, Sliced]]
+
+
+def active_part(values: tf.Tensor, active: dict[int, ActiveFilters]) -> tf.Tensor:
+    """The first entries of `values` along some axes.
+
+    For example, of `[1., 2., 3.]` the active part `{0: 2}` is `[1., 2., 0.]`, and the part
+    `{0: Sliced(2)}` is `[1., 2.]`.
+
+    Args:
+      values: of the full width.
+      active: axis -> how many entries are active.
+    """
+    values = tf.convert_to_tensor(values)
+    ends = [None] * values.shape.rank
+    for axis, width in active.items():
+        _check(width, values.shape[axis])
+        if isinstance(width, Sliced):
+            ends[axis] = width.filters
+        elif width is not None:
+            size = values.shape[axis]
+            shape = [1] * values.shape.rank
+            shape[axis] = size
+            values *= tf.reshape(tf.sequence_mask(width, size, values.dtype), shape)
+    if any(end is not None for end in ends):
+        values = values[tuple(slice(end) for end in ends)]
+    return values
+
+
+def widen(values: tf.Tensor, size: int) -> tf.Tensor:
+    """`values` [..., channels] with zeros behind them: [..., size]."""
+    if values.shape[-1] == size:
         return values
-    size = values.shape[axis]
-    if isinstance(active, numbers.Integral) and not 0 <= active <= size:
+    padding = [(0, 0)] * (values.shape.rank - 1) + [(0, size - tf.shape(values)[-1])]
+    wide = tf.pad(values, padding)
+    wide.set_shape([*values.shape[:-1], size])
+    return wide
+
+
+def _check(width: ActiveFilters, size: Optional[int]) -> None:
+    filters = width.filters if isinstance(width, Sliced) else width
+    if isinstance(filters, numbers.Integral) and size is not None and not 0 <= filters <= size:
         raise InputError(
-            f"{active} active filters were asked of a layer that has {size}; give 0 to {size}, "
+            f"{filters} active filters were asked of a layer that has {size}; give 0 to {size}, "
             "or build the layer wider."
         )
-    shape = [1] * values.shape.rank
-    shape[axis] = size
-    return values * tf.reshape(tf.sequence_mask(active, size, values.dtype), shape)

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from tunas_tf.layers.masking import ActiveFilters, keep_prefix
+from tunas_tf.layers.masking import ActiveFilters, active_part
 
 __all__ = ["MaskedBatchNormalization"]
 
@@ -39,8 +39,8 @@ class MaskedBatchNormalization(tf_keras.layers.Layer):
         """[batch, height, width, filters] -> the same shape and type."""
         outputs, _, _ = tf.compat.v1.nn.fused_batch_norm(
             inputs,
-            scale=keep_prefix(self.gamma, active_filters, axis=0),
-            offset=keep_prefix(self.beta, active_filters, axis=0),
+            scale=active_part(self.gamma, {0: active_filters}),
+            offset=active_part(self.beta, {0: active_filters}),
             epsilon=self.epsilon,
             is_training=True,
         )

@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras
 
 from tunas_tf.layers.convolution import MaskedConv2D
-from tunas_tf.layers.masking import ActiveFilters, keep_prefix
+from tunas_tf.layers.masking import ActiveFilters, active_part
 
 __all__ = ["MaskedSqueezeExcite"]
 
@@ -47,7 +47,7 @@ class MaskedSqueezeExcite(tf_keras.layers.Layer):
         squeezed = tf.nn.relu(self.squeeze(means, active_filters, active_squeezed_filters))
         gates = tf.sigmoid(self.expand(squeezed, active_squeezed_filters, active_filters))
         # The sigmoid of a masked channel is a half: mask again.
-        return inputs * keep_prefix(gates, active_filters, axis=3)
+        return inputs * active_part(gates, {3: active_filters})
 
     def l2_loss(
         self, active_filters: ActiveFilters = None, active_squeezed_filters: ActiveFilters = None

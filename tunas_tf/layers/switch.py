@@ -1,29 +1,39 @@
-"""Choice between options in the graph: only the selected one runs."""
+"""Choice between options in the graph: only the selected one runs, forward and backward."""
 
-from typing import Any, Callable, Sequence
+import collections
+from typing import Any, Callable, Sequence, Union
 
 import tensorflow as tf
 import tf_keras
 
 from tunas_tf.common.errors import InputError
+from tunas_tf.layers.recorded_function import RecordedFunction, unrecorded
 
 __all__ = ["Switch", "switch"]
 
 
-def switch(mask: tf.Tensor, branches: Sequence[Callable[[], Any]]) -> Any:
+def switch(
+    mask: tf.Tensor, branches: Sequence[Callable[[], Any]], rematerialize: bool = False
+) -> Any:
     """Runs the branch that `mask` selects, or all of them if it selects several.
 
     A one-hot mask runs its branch alone and returns the result as it is. Any other mask
     (uniform, as in warmup) runs all branches and returns `sum_i mask[i] * branches[i]()`.
     A single branch is run without looking at the mask. No gradient flows to the mask.
 
-    In a tf.function the variables of branches that did not run get zero gradients; in
-    eager mode, where they are not on the tape, None. Variables must exist before: the
-    branches must not create any.
+    In a tf.function the backward pass runs the backward pass of the selected branch alone;
+    what the other branches use gets zero gradients. A sum of several branches is computed
+    again branch by branch, which takes the memory of one branch at a time. In eager mode,
+    where branches that did not run are not on the tape, their gradients are None.
+
+    Variables must exist before: the branches must not create any.
 
     Args:
       mask: float [n], one weight per branch.
       branches: n functions without arguments that return the same structure of tensors.
+      rematerialize: whether the backward pass computes the selected branch again as well,
+        rather than to keep its intermediate tensors. XLA needs it, since it keeps tensors of
+        one shape only. Without effect in eager mode.
     """
     mask = tf.stop_gradient(tf.convert_to_tensor(mask))
     num_branches = len(branches)
@@ -34,26 +44,186 @@ def switch(mask: tf.Tensor, branches: Sequence[Callable[[], Any]]) -> Any:
         )
     if num_branches == 1:
         return branches[0]()
-
-    def weighted_sum():
+    is_one_hot = tf.equal(tf.math.count_nonzero(mask), 1)
+    selected = tf.where(is_one_hot, tf.argmax(mask, output_type=tf.int32), num_branches)
+    if tf.executing_eagerly():
+        if is_one_hot:
+            return branches[int(selected)]()
         results = [branch() for branch in branches]
         return tf.nest.map_structure(
-            lambda *tensors: tf.add_n(
-                [tf.cast(mask[i], tensor.dtype) * tensor for i, tensor in enumerate(tensors)]
-            ),
-            *results,
+            lambda *tensors: tf.add_n([_scaled(t, w) for t, w in zip(tensors, mask)]), *results
         )
+    functions = [RecordedFunction(branch) for branch in branches]
+    outputs = _GraphSwitch(mask, selected, functions, rematerialize).run()
+    return tf.nest.pack_sequence_as(functions[0].structure, outputs)
 
-    if not tf.executing_eagerly():
-        # Trace each branch once, here: both uses below then call the same function.
-        branches = [
-            tf.function(branch, autograph=False).get_concrete_function() for branch in branches
+
+def _scaled(tensor: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    return tf.cast(weight, tensor.dtype) * tensor
+
+
+class _GraphSwitch:
+    """A switch in a tf.function.
+
+    TensorFlow's own gradient of `tf.switch_case` makes every branch return placeholders for
+    the intermediate tensors of all others, which makes tracing quadratic in their number.
+    Here all branches save theirs in the same places, as many as the longest one needs.
+    """
+
+    def __init__(
+        self, mask, selected, functions: Sequence[RecordedFunction], rematerialize: bool
+    ):
+        """
+        Args:
+          mask: float [n].
+          selected: int32 scalar, a branch; n stands for the weighted sum of all.
+          functions: the n branches.
+          rematerialize: as in `switch`.
+        """
+        self.weights = tf.unstack(mask, len(functions))
+        self.selected = selected
+        self.functions = functions
+        self.rematerialize = rematerialize
+        self.places = _Places([] if rematerialize else [f.saved_dtypes for f in functions])
+        # From outside, by id: the branches share some of them.
+        self.sources = {
+            id(source): source
+            for function in functions
+            for source in function.sources
+            if source.dtype != tf.resource
+        }
+
+    def run(self) -> list[tf.Tensor]:
+        """The outputs as a flat list, from which gradients flow to what the branches use."""
+
+        @tf.custom_gradient
+        def run(*sources):
+            del sources  # The branches take them as they find them.
+            with unrecorded():
+                outputs, saved = tf.switch_case(
+                    self.selected, [*map(self._forward, self.functions), self._sum]
+                )
+
+            def gradients(*output_gradients, variables=()):
+                sources = {**self.sources, **{id(v.handle): v for v in variables}}
+                with unrecorded():
+                    found = self._gradients(sources, saved, output_gradients)
+                in_order = [found.get(key) for key in sources]
+                if not variables:
+                    return in_order
+                return in_order[: len(self.sources)], in_order[len(self.sources) :]
+
+            return outputs, gradients
+
+        return run(*(tf.identity(source) for source in self.sources.values()))
+
+    def _forward(self, function: RecordedFunction) -> Callable[[], Any]:
+        def call():
+            outputs, saved = function.forward()
+            return outputs, self.places.put([] if self.rematerialize else saved)
+
+        return call
+
+    def _sum(self):
+        total = None
+        for function, weight in zip(self.functions, self.weights):
+            with tf.control_dependencies(total):  # One by one, for the memory of one.
+                outputs, _ = function.forward()
+            scaled = [_scaled(output, weight) for output in outputs]
+            total = scaled if total is None else [a + b for a, b in zip(total, scaled)]
+        return total, self.places.put([])
+
+    def _gradients(self, sources, saved, output_gradients) -> dict[int, tf.Tensor]:
+        """The gradients of the `sources` that any branch uses, by id."""
+        reached = {id(source) for f in self.functions for source in f.sources} & set(sources)
+        reached = [key for key in sources if key in reached]
+        shapes = [_shape(sources[key]) for key in reached]
+        with tf.control_dependencies(output_gradients):
+            # XLA wants the same shapes from all branches, which costs time and memory.
+            zeros = [
+                tf.zeros(shape if self.rematerialize else [], sources[key].dtype)
+                for key, shape in zip(reached, shapes)
+            ]
+
+        def dense(gradients: dict[int, tf.Tensor]) -> list[tf.Tensor]:
+            return [gradients.get(key, zero) for key, zero in zip(reached, zeros)]
+
+        def backward(function):
+            if self.rematerialize:
+                return dense(_recompute(function, output_gradients, output_gradients))
+            own = self.places.take(function.saved_dtypes, saved)
+            return dense(_by_id(function, function.backward(own, output_gradients)))
+
+        def backward_sum():
+            totals, last = {}, output_gradients
+            for function, weight in zip(self.functions, self.weights):
+                scaled = [_scaled(gradient, weight) for gradient in output_gradients]
+                found = _recompute(function, scaled, after=last)
+                for key, gradient in found.items():
+                    totals[key] = totals[key] + gradient if key in totals else gradient
+                last = list(found.values()) or last
+            return dense(totals)
+
+        branches = [lambda function=function: backward(function) for function in self.functions]
+        gradients = tf.switch_case(self.selected, [*branches, backward_sum]) if reached else []
+        return {
+            key: tf.broadcast_to(gradient, shape)
+            for key, gradient, shape in zip(reached, gradients, shapes)
+        }
+
+
+class _Places:
+    """Places for tensors that several functions use, each for its own.
+
+    XLA aside, tensors of different shapes may stand in the same place.
+
+    Attributes:
+      dtypes: one per place.
+    """
+
+    def __init__(self, users: Sequence[Sequence[tf.DType]]):
+        """
+        Args:
+          users: for each function, the types of its tensors.
+        """
+        counts = collections.Counter()
+        for dtypes in users:
+            counts |= collections.Counter(dtypes)
+        self.dtypes = list(counts.elements())
+
+    def put(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """All places, filled with `tensors` and where there are too few with zeros."""
+        waiting = collections.defaultdict(collections.deque)
+        for tensor in tensors:
+            waiting[tensor.dtype].append(tensor)
+        return [
+            waiting[dtype].popleft() if waiting[dtype] else tf.zeros([], dtype)
+            for dtype in self.dtypes
         ]
-    is_one_hot = tf.equal(tf.math.count_nonzero(mask), 1)
-    selected = tf.argmax(mask, output_type=tf.int32)
-    return tf.switch_case(
-        tf.where(is_one_hot, selected, num_branches), [*branches, weighted_sum]
-    )
+
+    def take(self, dtypes: Sequence[tf.DType], places: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """What a function with tensors of these types has put into `places`."""
+        filled = collections.defaultdict(collections.deque)
+        for dtype, tensor in zip(self.dtypes, places):
+            filled[dtype].append(tensor)
+        return [filled[dtype].popleft() for dtype in dtypes]
+
+
+def _by_id(function: RecordedFunction, gradients: Sequence[tf.Tensor]) -> dict[int, tf.Tensor]:
+    return {id(source): gradient for source, gradient in zip(function.sources, gradients)}
+
+
+def _recompute(
+    function: RecordedFunction, output_gradients: Sequence[tf.Tensor], after
+) -> dict[int, tf.Tensor]:
+    """The gradients of the function's sources, from a new forward pass `after` some tensors."""
+    with tf.control_dependencies(after):
+        _, saved = function.forward()
+    return _by_id(function, function.backward(saved, output_gradients))
+
+
+def _shape(source: Union[tf.Tensor, tf.Variable]):
+    return source.shape if source.shape.is_fully_defined() else tf.shape(source)
 
 
 @tf_keras.utils.register_keras_serializable(package="tunas_tf")
@@ -65,11 +235,18 @@ class Switch(tf_keras.layers.Layer):
 
     Attributes:
       options: the layers.
+      rematerialize: as in `switch`.
     """
 
-    def __init__(self, options: Sequence[tf_keras.layers.Layer], **kwargs):
+    def __init__(
+        self,
+        options: Sequence[tf_keras.layers.Layer],
+        rematerialize: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.options = list(options)
+        self.rematerialize = rematerialize
 
     def build(self, input_shape):
         for option in self.options:
@@ -88,11 +265,13 @@ class Switch(tf_keras.layers.Layer):
         return switch(
             option_mask,
             [lambda option=option: option(inputs, **kwargs) for option in self.options],
+            self.rematerialize,
         )
 
     def get_config(self) -> dict[str, Any]:
         options = [tf_keras.layers.serialize(option) for option in self.options]
-        return {**super().get_config(), "options": options}
+        config = {"options": options, "rematerialize": self.rematerialize}
+        return {**super().get_config(), **config}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Switch":

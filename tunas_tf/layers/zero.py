@@ -5,7 +5,7 @@ from typing import Any, Optional
 import tensorflow as tf
 import tf_keras
 
-from tunas_tf.layers.masking import ActiveFilters
+from tunas_tf.layers.masking import ActiveFilters, active_part
 
 __all__ = ["Zero"]
 
@@ -34,14 +34,15 @@ class Zero(tf_keras.layers.Layer):
     ) -> tf.Tensor:
         """[batch, height, width, input filters] -> zeros [batch, height', width', filters].
 
-        The active widths change nothing; it takes them to be an option beside convolutions.
+        It takes the active input filters, without need, to be an option beside convolutions.
         """
-        del active_input_filters, active_filters
+        del active_input_filters
         # Slices give ceil(size / strides) for static and for dynamic sizes.
         zeros = tf.zeros_like(inputs[:, :: self.strides, :: self.strides])
         if self.filters is None:
             return zeros
-        return zeros[..., :1] + tf.zeros([self.filters], zeros.dtype)
+        filters = active_part(tf.zeros([self.filters], zeros.dtype), {0: active_filters})
+        return zeros[..., :1] + filters
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "filters": self.filters, "strides": self.strides}

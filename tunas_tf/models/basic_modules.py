@@ -18,6 +18,7 @@ import tensorflow as tf
 import tf_keras
 
 from tunas_tf import layers
+from tunas_tf.layers.masking import ActiveFilters
 from tunas_tf.search_space import operations
 from tunas_tf.search_space.slots import FilterCounts
 
@@ -30,7 +31,7 @@ __all__ = [
     "SqueezeExcite",
     "Weights",
     "Width",
-    "select",
+    "Zero",
     "selected",
     "width_of",
 ]
@@ -44,23 +45,34 @@ class Width(NamedTuple):
     Attributes:
       option: int32 scalar, which of the possible counts it is; 0 if they are all equal.
       filters: int32 scalar, the active channels; None if always all of them are.
+      is_sliced: whether tensors have the active channels only.
     """
 
     option: Any
     filters: Optional[tf.Tensor]
+    is_sliced: bool = False
+
+    @property
+    def active(self) -> ActiveFilters:
+        """The filters as layers take them."""
+        if self.filters is None or not self.is_sliced:
+            return self.filters
+        return layers.Sliced(self.filters)
+
+    def select(self, counts: Sequence[int], option) -> "Width":
+        """The width of another point of the same network, with these possible counts."""
+        if len(set(counts)) == 1:
+            return Width(0, None, self.is_sliced)
+        filters = tf.gather(np.array(counts, np.int32), option)
+        return Width(option, filters, self.is_sliced)
 
 
-def select(counts: Sequence[int], option) -> Width:
-    if len(set(counts)) == 1:
-        return Width(0, None)
-    return Width(option, tf.gather(np.array(counts, np.int32), option))
-
-
-def width_of(counts: FilterCounts, masks: tf.Tensor) -> Width:
+def width_of(counts: FilterCounts, masks: tf.Tensor, is_sliced: bool) -> Width:
     """The width that `masks` [choices, options] select from `counts`."""
+    fixed = Width(0, None, is_sliced)
     if counts.position is None:
-        return Width(0, None)
-    return select(counts.options, selected(masks, counts.position, len(counts.options)))
+        return fixed
+    return fixed.select(counts.options, selected(masks, counts.position, len(counts.options)))
 
 
 def selected(masks: tf.Tensor, position: int, num_options: int) -> tf.Tensor:
@@ -82,11 +94,12 @@ class Convolution(tf_keras.layers.Layer):
             self.normalization.build((None, None, None, filters))
 
     def call(self, inputs, masks, input_width: Width, output_width: Width):
-        widths = input_width.filters, output_width.filters
-        outputs = self.convolution(inputs, *widths)
+        widths = input_width.active, output_width.active
+        kernel = self.convolution.active_kernel(*widths)
+        outputs = self.convolution(inputs, *widths, kernel=kernel)
         if self.normalization is not None:
-            outputs = self.normalization(outputs, output_width.filters)
-        return outputs, self.convolution.l2_loss(*widths)
+            outputs = self.normalization(outputs, output_width.active)
+        return outputs, tf.nn.l2_loss(kernel)
 
     def weights_at(self, indices, input_filters, filters) -> Weights:
         kernel = self.convolution.kernel.numpy()[:, :, :input_filters, :filters]
@@ -106,9 +119,10 @@ class Depthwise(tf_keras.layers.Layer):
         self.normalization.build((None, None, None, filters))
 
     def call(self, inputs, masks, input_width: Width, output_width: Width):
-        outputs = self.convolution(inputs, output_width.filters)
-        outputs = self.normalization(outputs, output_width.filters)
-        return outputs, self.convolution.l2_loss(output_width.filters)
+        kernel = self.convolution.active_kernel(output_width.active)
+        outputs = self.convolution(inputs, output_width.active, kernel=kernel)
+        outputs = self.normalization(outputs, output_width.active)
+        return outputs, tf.nn.l2_loss(kernel)
 
     def weights_at(self, indices, input_filters, filters) -> Weights:
         kernel = self.convolution.depthwise_kernel.numpy()[:, :, :filters]
@@ -130,8 +144,8 @@ class SqueezeExcite(tf_keras.layers.Layer):
         self.gate.build((None, None, None, max(counts)))
 
     def call(self, inputs, masks, input_width: Width, output_width: Width):
-        squeezed = select(self.squeezed_counts, output_width.option).filters
-        widths = output_width.filters, squeezed
+        squeezed = output_width.select(self.squeezed_counts, output_width.option)
+        widths = output_width.active, squeezed.active
         return self.gate(inputs, *widths), self.gate.l2_loss(*widths)
 
     def weights_at(self, indices, input_filters, filters) -> Weights:
@@ -163,13 +177,29 @@ class Function(tf_keras.layers.Layer):
         return {}
 
 
+class Zero(tf_keras.layers.Layer):
+    """The skip outside of a residual."""
+
+    def __init__(self, filters: int):
+        super().__init__()
+        self.zero = layers.Zero(filters)
+
+    def call(self, inputs, masks, input_width: Width, output_width: Width):
+        return self.zero(inputs, input_width.active, output_width.active), tf.zeros([])
+
+    def weights_at(self, indices, input_filters, filters) -> Weights:
+        return {}
+
+
 class Choice(tf_keras.layers.Layer):
     """Runs the option that the sample selects."""
 
-    def __init__(self, position: int, options: Sequence[tf_keras.layers.Layer]):
+    def __init__(
+        self, position: int, options: Sequence[tf_keras.layers.Layer], rematerialize: bool
+    ):
         super().__init__()
         self.position = position
-        self.options = layers.Switch(options)
+        self.options = layers.Switch(options, rematerialize)
 
     def call(self, inputs, masks, input_width: Width, output_width: Width):
         return self.options(

@@ -17,7 +17,6 @@ from tunas_tf.models.basic_modules import (
     SqueezeExcite,
     Weights,
     Width,
-    select,
     selected,
 )
 from tunas_tf.search_space import spec, traversal
@@ -65,7 +64,7 @@ class _HiddenFilters:
         if self._position is not None:
             own = selected(masks, self._position, self._num_options)
         pair = input_width.option * len(self._outputs) + output_width.option
-        return select(self.counts, pair * self._num_options + own)
+        return output_width.select(self.counts, pair * self._num_options + own)
 
     def at(self, indices, input_filters: int, filters: int) -> int:
         """The count in one architecture."""

@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras
 
 from tunas_tf import layers
-from tunas_tf.models.basic_modules import Choice, Convolution, Function, Residual
+from tunas_tf.models.basic_modules import Choice, Convolution, Function, Residual, Zero
 from tunas_tf.models.bottlenecks import (
     Bottleneck,
     FusedBottleneck,
@@ -33,12 +33,14 @@ class Builder:
     Attributes:
       slot: the layer.
       base: expanded filter counts are multiples of this.
+      rematerialize: whether choices compute their options again in the backward pass.
       positions: path of a choice below the layer -> its row among the layer's own choices.
     """
 
-    def __init__(self, slot: LayerSlot, base: int):
+    def __init__(self, slot: LayerSlot, base: int, rematerialize: bool = False):
         self.slot = slot
         self.base = base
+        self.rematerialize = rematerialize
         self.positions = {
             choice.path: row for row, choice in enumerate(traversal.choices_of(slot.layer))
         }
@@ -49,7 +51,7 @@ class Builder:
         if isinstance(node, spec.OneOf):
             return self.choice(node, path, self.build)
         if isinstance(node, spec.Residual):
-            return Residual(self.build(node.layer, traversal.join(path, "layer")))
+            return self._residual(node.layer, traversal.join(path, "layer"))
         if type(node) in _LAYERS:
             return _LAYERS[type(node)](self, node, path)
         if isinstance(node, spec.Conv):
@@ -70,7 +72,7 @@ class Builder:
         if isinstance(node, spec.GlobalPool):
             return Function(lambda x: tf.reduce_mean(x, axis=[1, 2], keepdims=True))
         if isinstance(node, spec.Zero):
-            return Function(layers.Zero(outputs.largest))
+            return Zero(outputs.largest)
         raise TypeError(f"{type(node).__name__} at {self.slot.path}/{path} is not a layer.")
 
     def choice(
@@ -83,14 +85,27 @@ class Builder:
             make(option, traversal.join(path, f"choices/{i}"))
             for i, option in enumerate(value.choices)
         ]
-        return Choice(self.positions[path], options)
+        # What an outer choice computes again includes the choices within.
+        is_outermost = not any(path.startswith(f"{other}/") for other in self.positions)
+        return Choice(self.positions[path], options, self.rematerialize and is_outermost)
+
+    def _residual(self, node, path: str) -> tf_keras.layers.Layer:
+        """input + node(input): the sum is part of the options, so that a skip costs nothing."""
+        if isinstance(node, spec.OneOf):
+            return self.choice(node, path, self._residual)
+        if isinstance(node, spec.Zero):
+            return Function(tf.identity)
+        return Residual(self.build(node, path))
 
 
-def build_module(slot: LayerSlot, base: int) -> tf_keras.layers.Layer:
+def build_module(
+    slot: LayerSlot, base: int, rematerialize: bool = False
+) -> tf_keras.layers.Layer:
     """The module of a layer of the tower, all its options included.
 
     Args:
       slot: the layer, not an `Endpoint`.
       base: expanded filter counts are multiples of this.
+      rematerialize: whether choices compute their options again in the backward pass.
     """
-    return Builder(slot, base).build(slot.layer, "")
+    return Builder(slot, base, rematerialize).build(slot.layer, "")

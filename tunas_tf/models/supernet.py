@@ -7,6 +7,7 @@ import tensorflow as tf
 import tf_keras
 
 from tunas_tf import layers
+from tunas_tf.common.errors import InputError
 from tunas_tf.models.basic_modules import width_of
 from tunas_tf.models.modules import build_module
 from tunas_tf.models.shared_calls import SharedCalls
@@ -14,7 +15,9 @@ from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space import spec
 from tunas_tf.search_space.slots import layer_slots
 
-__all__ = ["Supernet", "SupernetOutput", "copy_weights"]
+__all__ = ["EXECUTIONS", "Supernet", "SupernetOutput", "copy_weights"]
+
+EXECUTIONS = ("mask", "slice")
 
 
 class SupernetOutput(NamedTuple):
@@ -22,7 +25,8 @@ class SupernetOutput(NamedTuple):
 
     Attributes:
       logits: [batch, classes] float32; None if there is no classifier.
-      endpoints: the feature maps at the endpoints, [batch, height, width, filters] each.
+      endpoints: the feature maps at the endpoints, [batch, height, width, filters] each, of
+        the full width in both executions: channels that the sample does not use are zeros.
       l2_loss: float32 scalar, half the sum of squares of the kernels that the sample uses.
     """
 
@@ -50,17 +54,34 @@ class Supernet(tf_keras.Model):
     Attributes:
       space: the search space.
       num_classes: outputs of the classifier; with 0 there is none.
+      execution: "mask", where shapes are static and every sample costs as much as the widest
+        network, or "slice", where a sample costs what its network costs. Both compute the same
+        from the same weights.
+      rematerialize: whether the outermost choices compute their options again in the backward
+        pass, rather than to keep intermediate tensors (TuNAS, section 4.3). XLA needs it.
     """
 
-    def __init__(self, space: spec.SearchSpace, num_classes: int, image_channels: int = 3):
+    def __init__(
+        self,
+        space: spec.SearchSpace,
+        num_classes: int,
+        image_channels: int = 3,
+        execution: str = "mask",
+        rematerialize: bool = False,
+    ):
         super().__init__(name="supernet")
+        if execution not in EXECUTIONS:
+            raise InputError(
+                f"the execution is {execution!r}; use one of {', '.join(EXECUTIONS)}."
+            )
         self.space = space
         self.num_classes = num_classes
+        self.execution = execution
         self.slots = tuple(layer_slots(space, image_channels=image_channels))
         self.tower = [
             None
             if isinstance(slot.layer, spec.Endpoint)
-            else build_module(slot, space.filter_base)
+            else build_module(slot, space.filter_base, rematerialize)
             for slot in self.slots
         ]
         self.shared_calls = SharedCalls()
@@ -78,16 +99,17 @@ class Supernet(tf_keras.Model):
     def call(self, images: tf.Tensor, masks: tf.Tensor, training=None) -> SupernetOutput:
         """Runs the architecture that `masks` select on images [batch, height, width, channels]."""
         del training  # Nothing here differs between training and validation.
+        is_sliced = self.execution == "slice"
         outputs, l2_loss, endpoints = images, tf.zeros([]), []
         for slot, module in zip(self.slots, self.tower):
             if module is None:
-                endpoints.append(outputs)
+                endpoints.append(layers.widen(outputs, slot.inputs.largest))
                 continue
             # A layer's choices are neighbours; one without choices gets no rows.
             first = slot.positions[0] if slot.positions else 0
             own_masks = masks[first : first + len(slot.positions)]
-            input_width = width_of(slot.inputs, masks)
-            output_width = width_of(slot.outputs, masks)
+            input_width = width_of(slot.inputs, masks, is_sliced)
+            output_width = width_of(slot.outputs, masks, is_sliced)
             outputs, loss = self.shared_calls(
                 (slot.layer, slot.inputs.options, slot.outputs.options),
                 module,
@@ -99,7 +121,7 @@ class Supernet(tf_keras.Model):
             l2_loss += loss
         if self.classifier is None:
             return SupernetOutput(None, tuple(endpoints), l2_loss)
-        active = width_of(self.slots[-1].outputs, masks).filters
+        active = width_of(self.slots[-1].outputs, masks, is_sliced).active
         logits = tf.cast(self.classifier(outputs, active), tf.float32)
         l2_loss += self.classifier.l2_loss(active)
         return SupernetOutput(tf.reduce_mean(logits, axis=[1, 2]), tuple(endpoints), l2_loss)
