@@ -70,7 +70,9 @@ def main() -> None:
         dataset=dataset,
         task=DetectionTask(definition, *sizes, FLAGS.quality),
         cost_model=cost_model,
-        build_supernet=lambda: modeling.SupernetDetector(definition, space, *sizes),
+        build_supernet=lambda *execution: modeling.SupernetDetector(
+            definition, space, *sizes, *execution
+        ),
     )
 
 

@@ -49,7 +49,9 @@ def main() -> None:
         dataset=dataset,
         task=ClassificationTask(FLAGS.label_smoothing),
         cost_model=cost_model,
-        build_supernet=lambda: Supernet(space, dataset.num_classes),
+        build_supernet=lambda execution, rematerialize: Supernet(
+            space, dataset.num_classes, execution=execution, rematerialize=rematerialize
+        ),
     )
 
 

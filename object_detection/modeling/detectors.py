@@ -91,7 +91,13 @@ class SupernetDetector(tf_keras.Model):
     """
 
     def __init__(
-        self, definition: Definition, space: spec.SearchSpace, image_size: int, num_classes: int
+        self,
+        definition: Definition,
+        space: spec.SearchSpace,
+        image_size: int,
+        num_classes: int,
+        execution: str = "mask",
+        rematerialize: bool = False,
     ):
         """
         Args:
@@ -99,6 +105,7 @@ class SupernetDetector(tf_keras.Model):
           space: the search space.
           image_size: side of the images in pixels.
           num_classes: class 0, which is no object, included.
+          execution, rematerialize: as of `Supernet`.
 
         Raises:
           InputError: the space lacks an endpoint, the size does not suit the detector, or
@@ -118,7 +125,9 @@ class SupernetDetector(tf_keras.Model):
         self.space = feature_maps.trim(space, levels)
         numbers = feature_maps.endpoint_levels(self.space)
         self._endpoint_numbers = {str(level): numbers[level] for level in levels}
-        self.supernet = Supernet(self.space, num_classes=0)
+        self.supernet = Supernet(
+            self.space, num_classes=0, execution=execution, rematerialize=rematerialize
+        )
         shapes = {
             level: (-(-image_size // 2**level),) * 2 + (counts.largest,)
             for level, counts in feature_maps.feature_filters(self.space, levels).items()

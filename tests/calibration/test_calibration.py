@@ -155,9 +155,10 @@ def test_an_interrupted_calibration_continues(tmp_path):
     space = search_space.get("quickstart_search")
     chosen = plan.make_plan(space, 32, 10, 30, 3, 5, seed=0)
     path = str(tmp_path / "log.jsonl")
+    task = measuring.Classification(image_size=32, num_classes=10)
     arguments = dict(
-        image_size=32, num_classes=10, quantize="none", num_runs=3, num_warmup_runs=1,
-        num_passes=2, say=lambda line: None,
+        task=task, quantize="none", num_runs=3, num_warmup_runs=1, num_passes=2,
+        say=lambda line: None,
     )  # fmt: skip
     first = CountingBackend(stop_after=25)
     with pytest.raises(KeyboardInterrupt):
@@ -178,7 +179,7 @@ def test_an_interrupted_calibration_continues(tmp_path):
     ]
     assert latency_fit.rank_correlation(sizes, params) > 0.9
     # The temporary files are about as large as was said before.
-    megabytes = measuring.disk_megabytes(chosen, 32, 10)
+    megabytes = measuring.disk_megabytes(chosen, task)
     subjects = (*chosen.units, *chosen.networks)
     on_disk = sum(log.latency_ms(plan.key_of(subject), 2) for subject in subjects)
     assert on_disk == pytest.approx(megabytes, rel=0.5)

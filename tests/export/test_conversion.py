@@ -14,7 +14,7 @@ from tunas_tf import models, search_space
 from tunas_tf.common.errors import InputError
 from tunas_tf.export import operators
 from tunas_tf.export.conversion import convert
-from tunas_tf.export.runtime import TFLiteNetwork
+from tunas_tf.export.runtime import TFLiteFunction, TFLiteNetwork
 from tunas_tf.search_space import operations, spec
 
 _SPACES = [name for name in search_space.names() if search_space.choices_of(search_space.get(name))]
@@ -179,6 +179,47 @@ def test_a_function_is_converted_too():
     np.testing.assert_allclose(
         TFLiteNetwork(tflite)(images), np.maximum(images[..., :1] - 1, 0), rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("float_outputs", [False, True])
+def test_several_outputs_have_names(float_outputs):
+    images = list(random_networks.images(4, 8))
+
+    def network(images):
+        return {"z": tf.nn.relu(images), "a": tf.reduce_mean(images, axis=-1)}
+
+    tflite = convert(network, (8, 8, 3), "int8", images, float_outputs=float_outputs)
+    converted = TFLiteNetwork(tflite)
+    assert {name: info.shape for name, info in converted.outputs.items()} == {
+        "a": (1, 8, 8),
+        "z": (1, 8, 8, 3),
+    }
+    dtypes = {info.dtype for info in converted.outputs.values()}
+    assert dtypes == {"float32" if float_outputs else "int8"}
+    found, expected = converted.run(np.stack(images)), network(np.stack(images))
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("quantize", ["none", "int8"])
+def test_several_inputs_have_names(quantize):
+    """Of different ranges, so that int8 would notice if they were exchanged."""
+    shapes = {"b": (4, 4, 2), "a": (4, 4, 1)}
+    generator = np.random.default_rng(0)
+    examples = [
+        {"b": generator.random((4, 4, 2), np.float32), "a": 9 * generator.random((4, 4, 1))}
+        for _ in range(5)
+    ]
+    representative = examples if quantize == "int8" else None
+    tflite = convert(lambda maps: maps["a"] * maps["b"], shapes, quantize, representative)
+    function = TFLiteFunction(tflite)
+    given = {name: values[np.newaxis].astype(np.float32) for name, values in examples[0].items()}
+    expected = given["a"] * given["b"]
+    if quantize == "int8":
+        scales = {name: info.affine.scale for name, info in function.inputs.items()}
+        assert 8 * scales["b"] < scales["a"] < 10 * scales["b"]
+        return
+    np.testing.assert_allclose(function(**given)["logits"], expected, rtol=1e-6)
 
 
 def test_nothing_is_printed(capfd):

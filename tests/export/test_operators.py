@@ -50,6 +50,13 @@ def test_flex_and_custom_operators_are_refused(make, name):
         operators.require_builtin(tflite)
 
 
+def test_custom_operators_that_are_meant():
+    tflite = _with_custom_operator()
+    operators.require_builtin(tflite, ["Svd"])
+    with pytest.raises(InputError, match="the conversion failed: Other is missing in the file"):
+        operators.require_builtin(tflite, ["Svd", "Other"])
+
+
 @pytest.mark.parametrize("content", [b"", b"TFL3", b"\x1c\x00\x00\x00TFL2" + bytes(64)])
 def test_other_files_are_refused(content):
     with pytest.raises(InputError, match="TFL3|empty"):

@@ -123,3 +123,13 @@ def test_the_target_is_the_cost_of_the_reference_network():
 def test_the_recipe_is_known_without_tensorflow():
     script = "import sys, tunas_tf.training.recipe; sys.exit('tensorflow' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_execution():
+    assert recipe.execution("auto", False, on_tpu=False) == ("slice", False)
+    assert recipe.execution("auto", False, on_tpu=True) == ("mask", True)
+    assert recipe.execution("mask", True, on_tpu=False) == ("mask", True)
+    with pytest.raises(InputError, match="TPUs need static shapes; use auto or mask"):
+        recipe.execution("slice", False, on_tpu=True)
+    with pytest.raises(InputError, match="execution is 'fast'; use one of auto, mask, slice"):
+        recipe.execution("fast", False, on_tpu=False)

@@ -1,7 +1,7 @@
 """From measurements to a cost model, and how far it is off on networks that it has not seen."""
 
 import dataclasses
-from typing import Any, NamedTuple, Sequence
+from typing import Any, Callable, NamedTuple, Optional, Sequence
 
 import numpy as np
 import scipy.optimize
@@ -13,7 +13,11 @@ from tunas_tf.cost_model.units import unit_at, unit_slots, units_of
 from tunas_tf.search_space import spec
 from tunas_tf.search_space.architecture import Architecture
 
-__all__ = ["Validation", "fit_cost_model", "validate"]
+__all__ = ["LatencyOf", "Validation", "fit_cost_model", "validate"]
+
+
+# From a head to its latency in milliseconds.
+LatencyOf = Callable[[Any], float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +92,7 @@ def fit_cost_model(
     image_size: int,
     num_classes: int,
     num_passes: int,
+    head_cost: Optional[Callable[[LatencyOf], tables.CostModel]] = None,
 ) -> tables.CostModel:
     """Tables of latencies, in milliseconds.
 
@@ -99,8 +104,10 @@ def fit_cost_model(
       name: of the cost model.
       space: the search space.
       plan, log: what was measured, all of it.
-      image_size, num_classes: of the networks.
+      image_size, num_classes: of the networks; no classes where their head is no piece.
       num_passes: looks at each subject.
+      head_cost: from the latency of every head of the plan to the cost model of the heads alone,
+        for the same space. None if the plan has no heads.
     """
     fit = latency_fit.LatencyFit(
         {unit: log.latency_ms(key_of(unit), num_passes) for unit in plan.units}
@@ -119,10 +126,15 @@ def fit_cost_model(
         [unit for unit in units_of(space, slots, indices) if unit.operations()]
         for indices in fit_indices
     ]
+    sums = np.array([sum(map(fit.predict_ms, units)) for units in pieces])
+    num_pieces = np.array([len(units) for units in pieces], np.float64)
+    heads = None
+    if head_cost is not None:
+        heads = head_cost(lambda head: log.latency_ms(key_of(head), num_passes))
+        sums += heads.cost(fit_indices)
+        num_pieces += 1
     scale, overhead_ms, bias_ms = _correction(
-        np.array([sum(map(fit.predict_ms, units)) for units in pieces]),
-        np.array([len(units) for units in pieces], np.float64),
-        _measured(plan.fit_networks, log, num_passes),
+        sums, num_pieces, _measured(plan.fit_networks, log, num_passes)
     )
 
     def entry_cost(*entry):
@@ -131,6 +143,12 @@ def fit_cost_model(
         return round(scale * latency - overhead_ms, 6) if latency else 0.0
 
     compiled, bias = tables.compile_tables(space, slots, entry_cost, bias_ms)
+    if heads is not None:
+        bias += scale * heads.bias - overhead_ms
+        compiled += tuple(
+            tables.Table(table.positions, np.round(scale * table.values, 6))
+            for table in heads.tables
+        )
     return tables.CostModel(name, "ms", space, compiled, round(bias, 6), image_size)
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
-from typing import Iterator, Union
+from typing import Any, Iterator, Union
 
 import numpy as np
 
@@ -18,8 +18,9 @@ from tunas_tf.search_space.slots import LayerSlot
 
 __all__ = ["Plan", "Subject", "all_units", "key_of", "make_plan"]
 
-# Something to measure: a piece or a whole network.
-Subject = Union[Unit, Architecture]
+# Something to measure: a piece, a whole network, or a dataclass of the task that stands for the
+# part of its networks that is no piece of their backbone.
+Subject = Union[Unit, Architecture, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,12 +32,18 @@ class Plan:
       num_possible_units: different pieces that the space has.
       fit_networks: whole networks that decide the scale of the sum of pieces.
       validation_networks: other whole networks, which take no part in the fit.
+      heads: what the task has behind the backbones of the networks; all are measured.
     """
 
     units: tuple[Unit, ...]
     num_possible_units: int
     fit_networks: tuple[Architecture, ...]
     validation_networks: tuple[Architecture, ...]
+    heads: tuple[Any, ...] = ()
+
+    @property
+    def pieces(self) -> tuple[Subject, ...]:
+        return self.units + self.heads
 
     @property
     def networks(self) -> tuple[Architecture, ...]:
@@ -90,8 +97,9 @@ def make_plan(
     num_fit_networks: int,
     num_validation_networks: int,
     seed: int,
+    heads: tuple[Any, ...] = (),
 ) -> Plan:
-    """Chooses what to measure: all pieces if they are few, else some of every family.
+    """Chooses what to measure: all pieces if they are few, else some of every family; all heads.
 
     Raises InputError if the space has fewer different networks than are wanted.
     """
@@ -117,4 +125,5 @@ def make_plan(
         num_possible_units=len(units),
         fit_networks=chosen[:num_fit_networks],
         validation_networks=chosen[num_fit_networks:],
+        heads=heads,
     )

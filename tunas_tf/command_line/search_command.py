@@ -42,6 +42,22 @@ def _define_model_flags() -> None:
     )
 
 
+    flags.DEFINE_enum(
+        "execution",
+        "auto",
+        recipe.EXECUTIONS,
+        "How the supernet computes a sample: mask (static shapes, the work of the widest network) "
+        "or slice (the work of the sampled network), with the same numbers; auto: slice, on TPUs "
+        "mask.",
+    )
+    flags.DEFINE_bool(
+        "rematerialize",
+        False,
+        "Compute the options of choices again in the backward pass, which takes less memory and "
+        "more time; on TPUs always.",
+    )
+
+
 def _define_controller_flags() -> None:
     flags.DEFINE_float("rl_learning_rate", 3e-4, "Of the controller, per 256 examples.", 0)
     flags.DEFINE_bool(
@@ -126,7 +142,7 @@ def search(
     dataset: Any,
     task: Any,
     cost_model: Optional[CostModel],
-    build_supernet: Callable[[], Any],
+    build_supernet: Callable[[str, bool], Any],
 ) -> None:
     """Searches by the flags: says what it will do, trains, and says what comes next.
 
@@ -137,7 +153,8 @@ def search(
       dataset: a `SplitDataset` with `training_batches`.
       task: the `Task`.
       cost_model: of `space`; None without one.
-      build_supernet: makes the supernet with fresh weights.
+      build_supernet: makes the supernet with fresh weights, from its `execution` and whether to
+        `rematerialize`.
     """
     # TensorFlow takes seconds to import: only now, when the flags are known to be right.
     from tunas_tf.controller import ControllerConfig
@@ -150,6 +167,9 @@ def search(
         search_job.require_network_at(cost_model, target, FLAGS.cost_tolerance)
     num_examples = dataset.num_examples("search_train")
     bfloat16 = recipe.uses_bfloat16(FLAGS.use_bfloat16, space.name, precision.on_tpu())
+    execution, rematerialize = recipe.execution(
+        FLAGS.execution, FLAGS.rematerialize, precision.on_tpu()
+    )
     derived = {
         "total_steps": recipe.total_steps(FLAGS.epochs, num_examples, FLAGS.train_batch_size),
         "rl_cost_model_target": target,
@@ -163,7 +183,9 @@ def search(
     }
     config = training_flags.fill(ControllerConfig, derived)
     settings = training_flags.fill(search_job.SearchSettings, derived)
-    supernet = search_job.make_supernet(build_supernet, FLAGS.seed, bfloat16)
+    supernet = search_job.make_supernet(
+        lambda: build_supernet(execution, rematerialize), FLAGS.seed, bfloat16
+    )
     documents = {"search_space": architecture_lib.to_json(space)}
     if cost_model is not None:
         documents["cost_model"] = cost_model_files.to_json(cost_model, {})
@@ -186,6 +208,7 @@ def search(
             "cost target": _target_text(cost_model, target),
             "model_weight_decay": settings.model_weight_decay,
             "use_bfloat16": bfloat16,
+            "execution": execution + (", rematerializing" if rematerialize else ""),
             "disk": f"about {search_job.disk_megabytes(supernet):.0f} MB in "
             f"{FLAGS.checkpoint_dir}",
         },

@@ -31,13 +31,15 @@ FLAGS = flags.FLAGS
 _Settings = TypeVar("_Settings")
 
 # What may change between two processes of one run: where things lie (what is found there is
-# compared instead), and the cadence.
+# compared instead), the cadence, and how the same numbers are computed.
 _FREE_TO_CHANGE = {
     "checkpoint_dir",
     "checkpoint_interval",
     "cost_model",
     "dataset_dir",
+    "execution",
     "iterations_per_loop",
+    "rematerialize",
     "space_module",
 }
 

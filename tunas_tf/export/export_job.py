@@ -2,13 +2,17 @@
 
 import dataclasses
 import sys
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
+import numpy as np
+import tensorflow as tf
 import tf_keras
 import tqdm
 
 from tunas_tf import data
 from tunas_tf.common.errors import InputError
+from tunas_tf.data import preprocessing
+from tunas_tf.data.splits import SplitDataset
 from tunas_tf.export import metadata as metadata_lib
 from tunas_tf.export import output as output_lib
 from tunas_tf.export import verification
@@ -16,10 +20,21 @@ from tunas_tf.export.conversion import convert
 from tunas_tf.export.images import ExportImages, Sample, random_images
 from tunas_tf.export.runtime import TFLiteNetwork
 from tunas_tf.export.trained_network import TrainedNetwork
+from tunas_tf.export.trained_run import TrainedRun
 from tunas_tf.models import build_classifier
 from tunas_tf.search_space.architecture import Architecture
 
-__all__ = ["ExportSettings", "export_network", "initial_network"]
+__all__ = [
+    "ExportSettings",
+    "agree_on_num_classes",
+    "comparison_bar",
+    "export_network",
+    "initial_network",
+    "measures_accuracy",
+    "num_test_images",
+    "open_images",
+    "representative_images",
+]
 
 # Of initial weights: an export is the same each time.
 _SEED = 0
@@ -42,7 +57,7 @@ class ExportSettings:
       output: the file to write.
       quantize: a key of `quantization.QUANTIZATIONS`.
       image_size: side of the images in pixels.
-      num_classes: outputs of the classifier.
+      num_classes: that the network tells apart.
       dataset: name of the images' dataset.
       dataset_dir: where it is.
       num_representative_images: that int8 is calibrated with.
@@ -59,21 +74,32 @@ class ExportSettings:
     num_test_images: Optional[int]
 
 
-def _open_images(
-    settings: ExportSettings, trained: Optional[TrainedNetwork], image_size: int
+def open_images(
+    settings: ExportSettings,
+    trained: Optional[TrainedRun],
+    image_size: int,
+    load: Callable[..., SplitDataset],
+    normalise: Callable[[np.ndarray], tf.Tensor],
 ) -> tuple[ExportImages, list[str]]:
-    """The images of --dataset, else of the run, else random ones; and warnings about them."""
+    """The images of --dataset, else of the run, else random ones; and warnings about them.
+
+    Args:
+      settings, trained: what is exported.
+      image_size: side of the images in pixels.
+      load: opens a dataset: (name, directory, image_size, reward_fraction).
+      normalise: what prepares random images, from pixels.
+    """
     name, directory, fraction = settings.dataset, settings.dataset_dir, None
     splits = ("train", "test")
     if trained is not None and name in (None, trained.dataset):
         name, directory = trained.dataset, directory or trained.dataset_dir
         fraction, splits = trained.reward_fraction, (trained.train_split, trained.test_split)
     if name is None:
-        return ExportImages(None, *splits, image_size), []
+        return ExportImages(None, *splits, image_size, normalise), []
     try:
-        dataset = data.load(name, directory, image_size, fraction)
+        dataset = load(name, directory, image_size, fraction)
         dataset.num_examples(splits[1])  # They may be missing where the others are.
-        return ExportImages(dataset, *splits, image_size), []
+        return ExportImages(dataset, *splits, image_size, normalise), []
     except InputError as error:
         if settings.dataset or settings.dataset_dir or settings.quantize == "int8":
             raise
@@ -82,11 +108,16 @@ def _open_images(
             "the file was compared with Keras on random images, and its description has no "
             f"labels, as the images of the run are not here: {error}"
         )
-        return ExportImages(None, *splits, image_size), [warning]
+        return ExportImages(None, *splits, image_size, normalise), [warning]
 
 
-def _num_classes(settings, trained, dataset) -> int:
-    """Outputs of the classifier; InputError if what is known about them differs."""
+def agree_on_num_classes(
+    settings: ExportSettings,
+    trained: Optional[TrainedRun],
+    dataset: Optional[SplitDataset],
+    default: int,
+) -> int:
+    """That the network tells apart; InputError if what is known about them differs."""
     known = {
         "--num_classes": settings.num_classes,
         "the checkpoint": trained and trained.num_classes,
@@ -99,7 +130,14 @@ def _num_classes(settings, trained, dataset) -> int:
             f"the numbers of classes differ: {', '.join(texts)}; leave --num_classes out, or give "
             "the --dataset that belongs to the network."
         )
-    return next(iter(numbers.values()), _NUM_CLASSES)
+    return next(iter(numbers.values()), default)
+
+
+def representative_images(settings: ExportSettings, images: ExportImages) -> Optional[Sample]:
+    """Those that int8 is calibrated with; None for other files."""
+    if settings.quantize != "int8":
+        return None
+    return images.representative(settings.num_representative_images)
 
 
 def initial_network(
@@ -116,26 +154,30 @@ def initial_network(
     return network
 
 
-def _measures_accuracy(settings: ExportSettings, trained: Optional[TrainedNetwork]) -> bool:
+def measures_accuracy(settings: ExportSettings, trained: Optional[TrainedRun]) -> bool:
     """Whether there is an accuracy, and the file may have another one than Keras."""
     return trained is not None and settings.quantize != "none"
 
 
-def _num_test_images(settings: ExportSettings, trained: Optional[TrainedNetwork]) -> int:
+def num_test_images(settings: ExportSettings, trained: Optional[TrainedRun]) -> int:
     """How many are compared: all (0) for an accuracy, else a few."""
     if settings.num_test_images is not None:
         return settings.num_test_images
-    return 0 if _measures_accuracy(settings, trained) else _NUM_COMPARED
+    return 0 if measures_accuracy(settings, trained) else _NUM_COMPARED
+
+
+def comparison_bar(sample: Sample) -> tqdm.tqdm:
+    """The bar of a comparison; where nobody watches it move, there is none."""
+    return tqdm.tqdm(
+        total=sample.num_images, unit="image", leave=False, disable=not sys.stderr.isatty()
+    )
 
 
 def _compare(
     network: tf_keras.Model, tflite: bytes, sample: Sample, measure_accuracy: bool
 ) -> verification.Comparison:
     batches = ((images, labels if measure_accuracy else None) for images, labels in sample.batches)
-    # Where nobody watches a bar move, there is none.
-    with tqdm.tqdm(
-        total=sample.num_images, unit="image", leave=False, disable=not sys.stderr.isatty()
-    ) as bar:
+    with comparison_bar(sample) as bar:
         return verification.compare(network, TFLiteNetwork(tflite), batches, bar.update)
 
 
@@ -173,11 +215,11 @@ def export_network(
     if trained is not None:
         architecture = trained.agree_on(architecture)
     image_size = settings.image_size or (trained.image_size if trained else _IMAGE_SIZE)
-    images, warnings = _open_images(settings, trained, image_size)
-    num_classes = _num_classes(settings, trained, images.dataset)
-    calibration = None
-    if settings.quantize == "int8":
-        calibration = images.representative(settings.num_representative_images)
+    images, warnings = open_images(
+        settings, trained, image_size, data.load, preprocessing.normalise
+    )
+    num_classes = agree_on_num_classes(settings, trained, images.dataset, _NUM_CLASSES)
+    calibration = representative_images(settings, images)
     if trained is not None:
         network = trained.build(image_size)
     else:
@@ -186,11 +228,10 @@ def export_network(
     tflite = convert(
         network,
         quantize=settings.quantize,
-        representative_images=calibration
-        and (image for batch, _ in calibration.batches for image in batch),
+        representative_images=calibration and calibration.images(),
     )
-    tested = images.test(_num_test_images(settings, trained))
-    comparison = _compare(network, tflite, tested, _measures_accuracy(settings, trained))
+    tested = images.test(num_test_images(settings, trained))
+    comparison = _compare(network, tflite, tested, measures_accuracy(settings, trained))
     verification.require_same(comparison, settings.quantize)
     metadata = metadata_lib.describe(
         path=settings.output,

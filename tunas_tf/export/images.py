@@ -1,13 +1,14 @@
 """The images that a file is calibrated and verified with: of a dataset, else random ones."""
 
 import dataclasses
-from typing import Iterable, NamedTuple, Optional
+from typing import Any, Callable, Iterable, Iterator, NamedTuple, Optional
 
 import numpy as np
 import tensorflow as tf
 
 from tunas_tf.common.errors import InputError
-from tunas_tf.data import ClassificationDataset, preprocessing
+from tunas_tf.data import preprocessing
+from tunas_tf.data.splits import SplitDataset
 from tunas_tf.export.quantization import MIN_REPRESENTATIVE_IMAGES
 
 __all__ = ["ExportImages", "Sample", "random_images"]
@@ -24,8 +25,19 @@ _CALIBRATION_SEED, _TEST_SEED = 1, 2
 _PATCH = 8
 
 
-def random_images(num_images: int, image_size: int, seed: int) -> np.ndarray:
-    """Soft patches of random colours with noise, normalised as real images are.
+def random_images(
+    num_images: int,
+    image_size: int,
+    seed: int,
+    normalise: Callable[[np.ndarray], tf.Tensor] = preprocessing.normalise,
+) -> np.ndarray:
+    """Soft patches of random colours with noise.
+
+    Args:
+      num_images: how many.
+      image_size: side of the images in pixels.
+      seed: of the random numbers.
+      normalise: from pixels, 0 to 255, to the network's input.
 
     Returns:
       float32 [num_images, image_size, image_size, 3].
@@ -35,7 +47,7 @@ def random_images(num_images: int, image_size: int, seed: int) -> np.ndarray:
     colours = generator.uniform(0, 255, (num_images, patches, patches, 3))
     pixels = tf.image.resize(colours, (image_size, image_size), method="bilinear").numpy()
     pixels += generator.normal(0, 8, pixels.shape)
-    return preprocessing.normalise(pixels.clip(0, 255).astype(np.uint8)).numpy()
+    return normalise(pixels.clip(0, 255).astype(np.uint8)).numpy()
 
 
 class Sample(NamedTuple):
@@ -44,12 +56,17 @@ class Sample(NamedTuple):
     Attributes:
       description: what they are, for people.
       num_images: how many.
-      batches: of (images float32 [batch, size, size, 3], labels int32 [batch] or None).
+      batches: of (images float32 [batch, size, size, 3], labels or None). Labels are those of
+        the dataset: an array [batch], or a dictionary of arrays [batch, ...].
     """
 
     description: str
     num_images: int
-    batches: Iterable[tuple[np.ndarray, Optional[np.ndarray]]]
+    batches: Iterable[tuple[np.ndarray, Any]]
+
+    def images(self) -> Iterator[np.ndarray]:
+        """The images alone, one by one."""
+        return (image for batch, _ in self.batches for image in batch)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,12 +77,14 @@ class ExportImages:
       dataset: of the network; None for random images.
       train_split, test_split: of the dataset, for calibration and for verification.
       image_size: side of the images in pixels.
+      normalise: what prepares random images, from pixels.
     """
 
-    dataset: Optional[ClassificationDataset]
+    dataset: Optional[SplitDataset]
     train_split: str
     test_split: str
     image_size: int
+    normalise: Callable[[np.ndarray], tf.Tensor] = preprocessing.normalise
 
     def representative(self, num_images: int) -> Sample:
         """Random training images, prepared as for evaluation.
@@ -109,7 +128,7 @@ class ExportImages:
         )
 
     def _random(self, num_images: int, seed: int) -> Sample:
-        images = random_images(num_images, self.image_size, seed)
+        images = random_images(num_images, self.image_size, seed, self.normalise)
         starts = range(0, num_images, _BATCH_SIZE)
         batches = [(images[start : start + _BATCH_SIZE], None) for start in starts]
         return Sample(f"{num_images} random images", num_images, batches)
@@ -119,7 +138,7 @@ class ExportImages:
         batches = self.dataset.evaluation_batches(self.test_split, _BATCH_SIZE)
         for images, labels, weights in batches.as_numpy_iterator():
             number = min(left, int(weights.sum()))  # The padding of the last batch comes last.
-            yield images[:number], labels[:number]
+            yield images[:number], tf.nest.map_structure(lambda x: x[:number], labels)
             left -= number
             if not left:
                 return

@@ -1,7 +1,7 @@
 """What a .tflite file consists of: the names of its operators, read from the file itself."""
 
 import collections
-from typing import NamedTuple
+from typing import Iterable, NamedTuple
 
 from ai_edge_litert import schema_py_generated as schema
 
@@ -58,11 +58,20 @@ def operator_counts(tflite: bytes) -> dict[str, int]:
     return dict(collections.Counter(sorted(names)).most_common())
 
 
-def require_builtin(tflite: bytes) -> None:
-    """Raises InputError if the file needs operators that not every TFLite runtime has."""
-    others = sorted({operator.name for operator in operators(tflite) if not operator.builtin})
-    if others:
+def require_builtin(tflite: bytes, custom: Iterable[str] = ()) -> None:
+    """Raises InputError if the file needs operators that not every TFLite runtime has.
+
+    Args:
+      tflite: contents of the file.
+      custom: names of operators that it may, and must, have all the same.
+    """
+    others = {operator.name for operator in operators(tflite) if not operator.builtin}
+    if foreign := sorted(others - set(custom)):
         raise InputError(
-            f"the network needs {', '.join(others)}, which TFLite does not have built in; "
+            f"the network needs {', '.join(foreign)}, which TFLite does not have built in; "
             "build it from other operations."
+        )
+    if missing := sorted(set(custom) - others):
+        raise InputError(
+            f"the conversion failed: {', '.join(missing)} is missing in the file; please report it."
         )

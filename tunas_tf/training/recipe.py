@@ -13,9 +13,11 @@ from tunas_tf.search_space import spec
 from tunas_tf.search_space.architecture import Architecture
 
 __all__ = [
+    "EXECUTIONS",
     "PRECISIONS",
     "cost_target",
     "dropout_rate",
+    "execution",
     "has_mobilenet_v3_head",
     "total_steps",
     "uses_bfloat16",
@@ -23,6 +25,7 @@ __all__ = [
 ]
 
 PRECISIONS = ("auto", "true", "false", "ontpu")
+EXECUTIONS = ("auto", "mask", "slice")
 
 # Larger than the others: on TPU v2, its supernet fits into memory in bfloat16 only.
 _BFLOAT16_SPACES = ("mobilenet_v3_like_search",)
@@ -50,6 +53,23 @@ def uses_bfloat16(given: str, ssd: str, on_tpu: bool) -> bool:
     if given == "auto":
         given = "ontpu" if ssd in _BFLOAT16_SPACES else "false"
     return on_tpu if given == "ontpu" else given == "true"
+
+
+def execution(given: str, rematerialize: bool, on_tpu: bool) -> tuple[str, bool]:
+    """How a supernet computes a sample: its `execution`, and whether it rematerialises.
+
+    Args:
+      given: one of `EXECUTIONS`; auto is slice, or on TPUs, which need static shapes, mask.
+      rematerialize: what a flag says; on TPUs always, since XLA keeps tensors of one shape only.
+      on_tpu: whether the devices are TPUs.
+    """
+    if given not in EXECUTIONS:
+        raise InputError(f"execution is {given!r}; use one of {', '.join(EXECUTIONS)}.")
+    if on_tpu and given == "slice":
+        raise InputError("execution is 'slice', but TPUs need static shapes; use auto or mask.")
+    if given == "auto":
+        given = "mask" if on_tpu else "slice"
+    return given, rematerialize or on_tpu
 
 
 def weight_decay(given: Optional[float], bfloat16: bool) -> float:
