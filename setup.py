@@ -27,6 +27,7 @@ setup(
     install_requires=[
         "absl-py>=1.4,<3",
         "ai-edge-litert>=2.3,<3",
+        "flatbuffers>=24,<26",
         "matplotlib>=3.8,<4",
         "numpy>=1.26,<3",
         "pycocotools>=2.0.7,<3",
@@ -47,6 +48,7 @@ setup(
             "tunas-benchmark = tunas_tf.benchmark:run",
             "tunas-calibrate-cost-model = tunas_tf.calibrate_cost_model:run",
             "tunas-check-data = tunas_tf.check_data:run",
+            "tunas-compare-search = tunas_tf.compare_search:run",
             "tunas-detection-calibrate-cost-model = object_detection.calibrate_cost_model:run",
             "tunas-detection-export-tflite = object_detection.export_tflite:run",
             "tunas-detection-search = object_detection.search:run",

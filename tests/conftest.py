@@ -4,6 +4,25 @@ import pytest
 
 
 @pytest.fixture(scope="session")
+def image_folder(tmp_path_factory) -> str:
+    """Two classes, dark and bright: 48 images to train on, 10 to test."""
+    import numpy as np
+    import tensorflow as tf
+
+    root = tmp_path_factory.mktemp("images")
+    generator = np.random.default_rng(0)
+    for split, number in (("train", 24), ("test", 5)):
+        for label, brightness in (("bright", 200), ("dark", 50)):
+            directory = root / split / label
+            directory.mkdir(parents=True)
+            for index in range(number):
+                pixels = generator.normal(brightness, 20, (16, 16, 3)).clip(0, 255)
+                encoded = tf.io.encode_png(pixels.astype(np.uint8))
+                (directory / f"{index}.png").write_bytes(encoded.numpy())
+    return str(root)
+
+
+@pytest.fixture(scope="session")
 def digits_dir(tmp_path_factory) -> str:
     """A dataset_dir with a small edition of `digits`: 1,000 training and 200 test images."""
     # Tests of commands that need no TensorFlow also load this file.

@@ -1,28 +1,10 @@
-"""A folder of small images and a small space, on which a search takes a second."""
+"""Small images and a small space, on which a search takes a second."""
 
-import numpy as np
 import pytest
-import tensorflow as tf
 
 from tunas_tf import data
 from tunas_tf.search_space import spec
 from tunas_tf.search_space.spec import FILTERS, OPERATION, OneOf
-
-
-@pytest.fixture(scope="session")
-def image_folder(tmp_path_factory) -> str:
-    """Two classes, dark and bright: 48 images to train on, 10 to test."""
-    root = tmp_path_factory.mktemp("images")
-    generator = np.random.default_rng(0)
-    for split, number in (("train", 24), ("test", 5)):
-        for label, brightness in (("bright", 200), ("dark", 50)):
-            directory = root / split / label
-            directory.mkdir(parents=True)
-            for index in range(number):
-                pixels = generator.normal(brightness, 20, (16, 16, 3)).clip(0, 255)
-                encoded = tf.io.encode_png(pixels.astype(np.uint8))
-                (directory / f"{index}.png").write_bytes(encoded.numpy())
-    return str(root)
 
 
 @pytest.fixture(scope="session")

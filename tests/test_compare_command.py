@@ -1,0 +1,139 @@
+"""compare_search as a user runs it: bad input, and a comparison that is killed and resumed."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from command_outcomes import ROOT, outcomes
+
+_SPACE = """
+from tunas_tf import search_space
+from tunas_tf.search_space import spec
+from tunas_tf.search_space.spec import FILTERS, OPERATION, OneOf
+
+@search_space.register
+def tiny_search():
+    bottleneck = spec.Bottleneck(
+        OneOf((3, 5), OPERATION), OneOf((spec.Expansion(1), spec.Expansion(2)), FILTERS)
+    )
+    layer = spec.Residual(OneOf((bottleneck, spec.Zero()), OPERATION))
+    blocks = (
+        spec.Block((spec.Conv(3, 2), spec.Activation("relu")), 8),
+        spec.Block((layer, layer, spec.GlobalPool()), 8),
+    )
+    return spec.SearchSpace("tiny_search", blocks, reference_indices=(0,) * 6)
+"""
+
+_TINY = """
+--output_dir=run
+--space_module=tiny
+--ssd=tiny_search
+--dataset=image_folder
+--image_size=16
+--reward_fraction=0.25
+--cost_model=madds
+--cost_tolerance=0.3
+--num_searches=1
+--num_random=2
+--num_noise_networks=1
+--num_noise_seeds=2
+--nofidelity
+--noevolution
+--epochs=2
+--train_epochs=2
+--train_batch_size=8
+--rl_batch_size_multiplier=1
+"""
+
+
+@pytest.fixture(name="tiny")
+def _tiny(tmp_path, image_folder) -> pathlib.Path:
+    """A directory with tiny.flags, and the module of its space."""
+    (tmp_path / "tiny.py").write_text(_SPACE)
+    (tmp_path / "tiny.flags").write_text(f"{_TINY}--dataset_dir={image_folder}\n")
+    return tmp_path
+
+
+def _start(directory, *flags: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tunas_tf.compare_search", "--flagfile=tiny.flags", *flags],
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _lines(directory) -> list[dict]:
+    path = directory / "run" / "results.jsonl"
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().rpartition("\n")[0].splitlines()]
+
+
+def _wait_until(condition, process, seconds=300) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_a_kill_costs_nothing_that_was_done_and_more_networks_come_on_top(tiny):
+    process = _start(tiny)
+    _wait_until(lambda: len(_lines(tiny)) >= 1, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = (tiny / "run" / "results.jsonl").read_text().rpartition("\n")[0]
+    finished = json.loads((tiny / "run/searches/seed0/outcome.json").read_text())
+
+    process = _start(tiny, "--num_random=3", "--workers=2")
+    printed, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert "1 searches" in printed and "noise of one training" in printed
+    assert (tiny / "run" / "results.jsonl").read_text().startswith(before + "\n")
+    kinds = sorted(line["kind"] for line in _lines(tiny))
+    assert kinds == ["random"] * 4 + ["reference", "tunas"]
+    assert json.loads((tiny / "run/searches/seed0/outcome.json").read_text()) == finished
+    assert not errors.strip()
+    # What libraries print is kept elsewhere.
+    assert "loss" not in printed
+    assert "step 9/9: loss" in (tiny / "run" / "workers.log").read_text()
+
+    process = _start(tiny, "--train_epochs=3")
+    _, errors = process.communicate()
+    assert process.returncode == 2
+    assert "was started with train_epochs=2.0, now it is 3.0" in errors
+    assert "--output_dir" in errors and "--checkpoint_dir" not in errors
+
+
+_REFUSED = [
+    (["--output_dir="], "--output_dir is missing"),
+    (["--ssd=mobilenet_v2"], "there is nothing to compare"),
+    (["--ablations=reward,weather"], "--ablations=weather is unknown"),
+    (["--enable_cost_model=false"], "compared at equal cost"),
+    (["--evolution_num_parents=3"], "--evolution is off"),
+    (["--num_ablation_searches=3"], "there are no --ablations"),
+    (["--num_searches=0", "--num_random=0"], "there is nothing to do"),
+    (["--num_random=40"], "different networks of tiny_search were found"),
+    (["--rl_cost_model_target=1"], "no network of tiny_search costs"),
+    (["--reference_networks=proxylessnas_search,nope"], "there is no search space 'nope'"),
+    (["--train_epochs=0.01"], "less than one step"),
+    (["--output_dir=tiny.py/run"], "cannot be written"),
+]
+
+
+def test_bad_input_is_one_sentence(tiny):
+    lines = [["--flagfile=tiny.flags", *flags] for flags, _ in _REFUSED]
+    for (flags, message), outcome in zip(
+        _REFUSED, outcomes("tunas_tf.compare_search", lines, run=True, cwd=tiny)
+    ):
+        assert message in outcome["error"], flags
+        assert "\n" not in outcome["error"], flags
+    assert not (tiny / "run").exists()
