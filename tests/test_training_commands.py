@@ -55,6 +55,11 @@ def test_from_search_to_accuracy(tmp_path, digits_dir):
     assert abs(found["cost"] / 6_702_528 - 1) <= 0.01 and found["proven"]
     assert found == json.loads((tmp_path / "search" / "architecture.json").read_text())
 
+    result = run("report", "--run_dir=search", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    page = (tmp_path / "search" / "report.html").read_text()
+    assert "quickstart_search" in page and "data:image/" in page
+
     result = run(
         "sample_architectures",
         "--like=search/architecture.json",
