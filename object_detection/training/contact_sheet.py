@@ -9,7 +9,7 @@ import numpy as np
 __all__ = ["MIN_SCORE", "Picture", "draw"]
 
 # Detections of lower scores, which average precision wants too, would cover the image.
-MIN_SCORE = 0.3
+MIN_SCORE = 0.5
 
 _COLUMNS = 4
 _INCHES = 3.2
@@ -48,9 +48,9 @@ def _draw_picture(axes, picture: Picture, class_names: Sequence[str]) -> None:
     for box, number in zip(picture.boxes, picture.classes):
         if number > 0:
             _draw_box(axes, box, edgecolor="white", linewidth=1.0, linestyle=":")
-    for box, number, score in zip(
-        picture.found_boxes, picture.found_classes, picture.found_scores
-    ):
+    found = list(zip(picture.found_boxes, picture.found_classes, picture.found_scores))
+    # The best last, on top of the others.
+    for box, number, score in sorted(found, key=lambda one: one[2]):
         if number > 0 and score >= MIN_SCORE:
             color = _COLORS[number % len(_COLORS)]
             _draw_box(axes, box, edgecolor=color, linewidth=1.5)
