@@ -36,11 +36,11 @@ def test_from_search_to_average_precision(tmp_path, digit_scenes_dir):
         *(_SEARCH, data, *small, "--epochs=0.6", "--checkpoint_dir=search"),
         cwd=tmp_path,
     )
-    assert "reward from         ap on 20 other images, train[:20]" in printed
+    assert "reward from         ap50 on 20 other images, train[:20]" in printed
     assert "step 6/6: loss" in printed  # 0.6 * 180 / 16.
     lines = (tmp_path / "search" / "metrics.jsonl").read_text().splitlines()
     last = json.loads(lines[-1])
-    assert 0.0 <= last["rlcontroller/validation_ap"] <= 1.0
+    assert 0.0 <= last["rlcontroller/validation_ap50"] <= 1.0
     assert last["model/class_loss"] > 0 and last["model/box_loss"] > 0
 
     found = json.loads(
@@ -78,7 +78,7 @@ def test_bad_input_is_one_sentence(tmp_path, digit_scenes_dir):
         "--ssd=quickstart_search": "quickstart_search has endpoints of 4, 8, 16, but the detector",
         "--ssd=mobilenet_v2": "mobilenet_v2 has no choices: there is nothing to search",
         "--num_filters=32": "num_filters was given, but the detector ssdlite has",
-        "--cost_model=pixel1": "pixel1",
+        "--cost_model=pixel1": "there is no cost model 'pixel1' of detectors; use one of madds",
         "--rl_cost_model_target=5": "no network",
         "--reward_fraction=0.0001": "reward_fraction 0.0001 of 200 training images leaves",
         "--dataset=coco/2017": "'coco/2017' is not prepared",
