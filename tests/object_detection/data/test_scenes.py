@@ -41,7 +41,7 @@ def _inside(objects, margin):
 def test_all_ink_is_inside_of_boxes(flat):
     for seed in range(20):
         image, objects = _scene(seed)
-        assert not (_difference(image) > 0)[~_inside(objects, margin=3)].any()
+        assert not (_difference(image) > 0)[~_inside(objects, margin=4)].any()
         # What boxes leave out are faint edges: at most half of the strongest contrast.
         outside = _difference(image)[~_inside(objects, margin=0)]
         assert outside.max(initial=0) <= 0.5 * _difference(image).max()
@@ -58,7 +58,7 @@ def test_boxes_are_tight(flat, monkeypatch):
             ink = _difference(image)
             rows, columns = np.nonzero(ink > 0.5 * ink.max())
             half = (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)
-            np.testing.assert_allclose(found.box, half, atol=2)
+            np.testing.assert_allclose(found.box, half, atol=3)
             assert found.area == pytest.approx((ink > 0.3 * ink.max()).sum(), rel=0.1, abs=5)
             number += 1
     assert number > 50
@@ -96,8 +96,9 @@ def test_variety():
     found = [_scene(seed) for seed in range(number)]
     digits = [one for _, objects in found for one in objects if not one.is_crowd]
     heights = np.array([one.box[2] - one.box[0] for one in digits])
-    assert heights.min() >= 8 and heights.max() <= 110
-    assert (heights < 20).mean() > 0.1 and (heights > 60).mean() > 0.1
+    # 32 to 110 pixels of ink; up to 0.4 of it may be hidden, and it may be turned.
+    assert heights.min() >= 16 and heights.max() <= 140
+    assert (heights < 45).mean() > 0.1 and (heights > 80).mean() > 0.1
     counts = collections.Counter(len(objects) for _, objects in found)
     assert set(range(9)) <= set(counts) and max(counts) <= 9  # Eight digits and a crowd.
     assert 0.02 < counts[0] / number < 0.09
