@@ -10,6 +10,8 @@ class are written to RUN/evaluation.json; RUN/detections.png shows detections ov
 same command again resumes.
 """
 
+import functools
+
 from absl import flags
 
 from object_detection.command_line import detector_flags
@@ -69,17 +71,6 @@ def main() -> None:
         FLAGS.keep_aspect_ratio,
     )
 
-    def run_job(derived, **arguments):
-        settings = training_flags.fill(detector_job.DetectorSettings, derived)
-        detector_job.run_detector(
-            definition=definition,
-            architecture=architecture,
-            dataset=dataset,
-            settings=settings,
-            classifier=classifier,
-            **arguments,
-        )
-
     train_command.train(
         command="detection_train_eval",
         title=f"{FLAGS.mode} of {definition.name} on a network of {architecture.ssd}, on "
@@ -90,7 +81,14 @@ def main() -> None:
             definition, architecture, FLAGS.image_size, dataset.num_classes
         ),
         derived={"num_classes": dataset.num_classes},
-        run_job=run_job,
+        settings_type=detector_job.DetectorSettings,
+        run_job=functools.partial(
+            detector_job.run_detector,
+            definition=definition,
+            architecture=architecture,
+            dataset=dataset,
+            classifier=classifier,
+        ),
     )
 
 

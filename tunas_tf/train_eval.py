@@ -7,6 +7,8 @@ choices, like mobilenet_v2. The accuracy is printed and written to RUN/evaluatio
 same command again resumes.
 """
 
+import functools
+
 from absl import flags
 
 from tunas_tf.command_line import app, network_flags, train_command, training_flags
@@ -41,12 +43,6 @@ def main() -> None:
         run_directory.load_config(checkpoint_dir, "train_eval")  # That there is something to see.
     dataset = data.load(FLAGS.dataset, FLAGS.dataset_dir, FLAGS.image_size, FLAGS.reward_fraction)
 
-    def run_job(derived, **arguments):
-        settings = training_flags.fill(classifier_job.ClassifierSettings, derived)
-        classifier_job.run_classifier(
-            architecture=architecture, dataset=dataset, settings=settings, **arguments
-        )
-
     train_command.train(
         command="train_eval",
         title=f"{FLAGS.mode} of a network of {architecture.ssd} on {dataset.name}",
@@ -56,7 +52,10 @@ def main() -> None:
         derived={
             "dropout_rate": recipe.dropout_rate(FLAGS.dropout_rate, FLAGS.epochs, architecture)
         },
-        run_job=run_job,
+        settings_type=classifier_job.ClassifierSettings,
+        run_job=functools.partial(
+            classifier_job.run_classifier, architecture=architecture, dataset=dataset
+        ),
     )
 
 

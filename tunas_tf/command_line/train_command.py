@@ -76,9 +76,6 @@ def check_flags(architecture: architecture_lib.Architecture) -> None:
         "with --use_held_out_test_set nothing is held out of the training set",
     )
     app.require_effect(FLAGS.mode != "train", ["eval_batch_size"], "nothing is evaluated")
-    app.require_effect(
-        FLAGS.mode != "eval", ["iterations_per_loop", "checkpoint_interval"], "nothing is trained"
-    )
     if FLAGS.path_dropout_rate and not _has_residual_layers(architecture):
         raise InputError(
             f"--path_dropout_rate={FLAGS.path_dropout_rate:g} has no effect here: the network has "
@@ -101,6 +98,7 @@ def train(
     dataset: Any,
     count: Count,
     derived: dict[str, Any],
+    settings_type: type,
     run_job: Callable[..., Any],
 ) -> None:
     """Trains and evaluates by the flags: says what it will do first.
@@ -112,8 +110,8 @@ def train(
       dataset: a `SplitDataset`.
       count: size of all that is trained.
       derived: more that follows from flags and data, to be noted.
-      run_job: called as `run_job(derived, network_settings=, run_directory=, train=, evaluate=)`
-        with all that was derived.
+      settings_type: dataclass of the job's own settings.
+      run_job: called as `run_job(settings=, network_settings=, run_directory=, train=, evaluate=)`.
     """
     from tunas_tf.training import network_job, precision, run_directory
 
@@ -130,7 +128,9 @@ def train(
         **count._asdict(),
         **derived,
     }
-    settings = training_flags.fill(network_job.NetworkSettings, derived)
+    # Before anything is written: they refuse what makes no sense.
+    settings = training_flags.fill(settings_type, derived)
+    network_settings = training_flags.fill(network_job.NetworkSettings, derived)
     directory = run_directory.RunDirectory(
         FLAGS.checkpoint_dir,
         command,
@@ -146,7 +146,7 @@ def train(
         {
             "indices": traversal.format_indices(architecture.indices) or "none: no choices",
             "size": f"{count.params} parameters, {count.madds} multiply-adds",
-            "trained on": f"{num_examples} images of {train_split}, {settings.total_steps} steps "
+            "trained on": f"{num_examples} images of {train_split}, {derived['total_steps']} steps "
             f"of {FLAGS.train_batch_size}",
             "evaluated on": f"{dataset.num_examples(test_split)} images of {test_split}",
             **{
@@ -159,8 +159,8 @@ def train(
     )
     training_flags.stop_cleanly(
         lambda: run_job(
-            derived,
-            network_settings=settings,
+            settings=settings,
+            network_settings=network_settings,
             run_directory=directory,
             train=FLAGS.mode != "eval",
             evaluate=FLAGS.mode != "train",
