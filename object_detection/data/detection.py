@@ -11,6 +11,7 @@ import tensorflow as tf
 from object_detection.data import digit_scenes, preprocessing
 from object_detection.data.tfds_objects import TfdsObjects
 from tunas_tf.common.errors import InputError
+from tunas_tf.data.batches import filled_batches
 from tunas_tf.data.conventions import conventions_of
 from tunas_tf.data.preprocessing import decode
 from tunas_tf.data.splits import SplitDataset, default_dataset_dir, num_reward_examples
@@ -141,27 +142,11 @@ class DetectionDataset(SplitDataset):
             image, labels = self._evaluation_example(example["image"], example["objects"])
             return image, {**labels, "image_ids": example["image_id"]}
 
-        def fill(images, labels):
-            missing = batch_size - tf.shape(images)[0]
-
-            def padded(value, constant=0):
-                paddings = [[0, missing]] + [[0, 0]] * (len(value.shape) - 1)
-                constant = tf.cast(constant, value.dtype)
-                filled = tf.pad(value, paddings, constant_values=constant)
-                return tf.ensure_shape(filled, [batch_size, *value.shape[1:]])
-
-            weights = padded(tf.ones_like(labels["image_ids"], tf.float32))
-            constants = {"image_ids": -1, "scale": 1}
-            labels = {key: padded(labels[key], constants.get(key, 0)) for key in labels}
-            return padded(images), labels, weights
-
-        return (
-            self.source.examples(*self.source_range(split))
-            .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-            .batch(batch_size)
-            .map(fill)
-            .prefetch(tf.data.AUTOTUNE)
+        examples = self.source.examples(*self.source_range(split)).map(
+            prepare, num_parallel_calls=tf.data.AUTOTUNE
         )
+        labels = {**dict.fromkeys(examples.element_spec[1], 0), "image_ids": -1, "scale": 1}
+        return filled_batches(examples, batch_size, padding=(0, labels))
 
 
 def load(

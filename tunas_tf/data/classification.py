@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tunas_tf.common.errors import InputError
 from tunas_tf.data import digits, preprocessing
+from tunas_tf.data.batches import filled_batches
 from tunas_tf.data.conventions import conventions_of
 from tunas_tf.data.image_folder import FolderSource
 from tunas_tf.data.image_source import ImageSource
@@ -109,24 +110,10 @@ class ClassificationDataset(SplitDataset):
         def prepare(encoded, label):
             return preprocessing.evaluation_image(encoded, self.image_size, whole), label
 
-        def fill(images, labels):
-            missing = batch_size - tf.shape(labels)[0]
-            images = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]])
-            weights = tf.pad(tf.ones_like(labels, tf.float32), [[0, missing]])
-            labels = tf.pad(labels, [[0, missing]])
-            return (
-                tf.ensure_shape(images, [batch_size, self.image_size, self.image_size, 3]),
-                tf.ensure_shape(labels, [batch_size]),
-                tf.ensure_shape(weights, [batch_size]),
-            )
-
-        return (
-            self.source.examples(*self.source_range(split))
-            .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-            .batch(batch_size)
-            .map(fill)
-            .prefetch(tf.data.AUTOTUNE)
+        examples = self.source.examples(*self.source_range(split)).map(
+            prepare, num_parallel_calls=tf.data.AUTOTUNE
         )
+        return filled_batches(examples, batch_size, padding=(0, 0))
 
 
 def load(
