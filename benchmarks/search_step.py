@@ -69,7 +69,7 @@ _PROBES = {
 _PROBE_STEPS = 5
 
 
-def _random_indices(space, generator: np.random.Generator) -> tuple[int, ...]:
+def random_indices(space, generator: np.random.Generator) -> tuple[int, ...]:
     return tuple(int(generator.integers(c.num_options)) for c in search_space.choices_of(space))
 
 
@@ -92,7 +92,7 @@ def _largest_indices(space) -> tuple[int, ...]:
     return tuple(indices)
 
 
-def _masks(space, indices: Sequence[int]) -> np.ndarray:
+def one_hot_masks(space, indices: Sequence[int]) -> np.ndarray:
     choices = search_space.choices_of(space)
     masks = np.zeros((len(choices), max(c.num_options for c in choices)), np.float32)
     masks[np.arange(len(choices)), indices] = 1.0
@@ -101,7 +101,7 @@ def _masks(space, indices: Sequence[int]) -> np.ndarray:
 
 def _warmup_masks(space) -> np.ndarray:
     """All operations of every choice, and the most filters, as in the first steps of a search."""
-    masks = _masks(space, _largest_indices(space))
+    masks = one_hot_masks(space, _largest_indices(space))
     for row, choice in zip(masks, search_space.choices_of(space)):
         if choice.tag == spec.OPERATION:
             row[:] = 0.0
@@ -155,9 +155,10 @@ class _Contestant:
     def trace(self, masks) -> None:
         self._step.get_concrete_function(*self._images, masks)
 
-    def seconds(self, masks) -> float:
+    def seconds(self, masks, *images) -> float:
+        """Of one step, on given training and reward images or the same ones again."""
         start = time.perf_counter()
-        for result in self._step(*self._images, masks):
+        for result in self._step(*(images or self._images), masks):
             result.numpy()
         return time.perf_counter() - start
 
@@ -174,7 +175,7 @@ class _Contestant:
         return statistics.median(seconds)
 
 
-def _supernet(space, execution: str, rematerialize: bool) -> _Contestant:
+def make_supernet(space, execution: str, rematerialize: bool) -> _Contestant:
     from tunas_tf import models
 
     supernet = models.Supernet(
@@ -211,17 +212,17 @@ def _take_turns(space) -> dict[str, Any]:
     import tensorflow as tf
 
     generator = np.random.default_rng(0)
-    supernets = {name: _supernet(space, name, False) for name in ("slice", "mask")}
+    supernets = {name: make_supernet(space, name, False) for name in ("slice", "mask")}
     for _ in range(FLAGS.num_unmeasured):
         # Every option is optimised by TensorFlow when it first runs.
-        masks = tf.constant(_masks(space, _random_indices(space, generator)))
+        masks = tf.constant(one_hot_masks(space, random_indices(space, generator)))
         for supernet in supernets.values():
             supernet.seconds(masks)
     supernet_update = supernets["slice"].update_seconds()
     samples = []
     for number in range(FLAGS.num_samples):
-        indices = _random_indices(space, generator)
-        masks = tf.constant(_masks(space, indices))
+        indices = random_indices(space, generator)
+        masks = tf.constant(one_hot_masks(space, indices))
         contestants = {**supernets, "alone": _network(space, indices)}
         contestants["alone"].seconds(masks)  # Traces.
         turns = [
@@ -272,12 +273,12 @@ def _run_probe(space, name: str) -> dict[str, float]:
     del models
     imported = _peak_megabytes()
     largest = _largest_indices(space)
-    masks = tf.constant(_masks(space, largest))
+    masks = tf.constant(one_hot_masks(space, largest))
     times = [time.perf_counter()]
     if _PROBES[name] is None:
         contestant = _network(space, largest)
     else:
-        contestant = _supernet(space, *_PROBES[name])
+        contestant = make_supernet(space, *_PROBES[name])
     times.append(time.perf_counter())
     contestant.trace(masks)
     times.append(time.perf_counter())
@@ -290,7 +291,7 @@ def _run_probe(space, name: str) -> dict[str, float]:
     if _PROBES[name] is not None:
         for _ in range(_PROBE_STEPS):
             contestant.seconds(tf.constant(_warmup_masks(space)))
-            contestant.seconds(tf.constant(_masks(space, _random_indices(space, generator))))
+            contestant.seconds(tf.constant(one_hot_masks(space, random_indices(space, generator))))
     build, trace, first = np.diff(times)
     return {
         "build_seconds": build,

@@ -14,7 +14,7 @@ import traceback
 from typing import Any, NamedTuple
 
 from tunas_tf.common.errors import InputError
-from tunas_tf.comparison.plan import Comparison, Item
+from tunas_tf.comparison.plan import Comparison, Item, Training
 
 __all__ = ["Outcome", "Workers", "attempt"]
 
@@ -138,7 +138,11 @@ class Workers:
             process, item = self._busy.pop(connection)
             try:
                 outcomes.append(connection.recv())
-                self._idle.append((process, connection))
+                if isinstance(item, Training):
+                    self._idle.append((process, connection))
+                else:
+                    # TensorFlow never gives back the memory that a supernet's graph took.
+                    connection.send(None)
             except (EOFError, ConnectionError):
                 process.join()
                 error = (
