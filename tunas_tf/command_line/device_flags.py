@@ -1,76 +1,64 @@
-"""The flags that say which devices a command computes on."""
+"""The flags that say which device is measured, and how, shared by the commands that measure."""
 
-import contextlib
-import os
-from typing import Iterator
+from typing import Sequence
 
 from absl import flags
 
 from tunas_tf.command_line import app
-from tunas_tf.common.errors import InputError
+from tunas_tf.export import latency
 
-__all__ = ["NAMES", "define", "scope"]
+__all__ = ["backends", "define"]
 
 FLAGS = flags.FLAGS
 
-# They may change between two processes of a run.
-NAMES = ("distribution_strategy", "gcp_project", "num_devices", "tpu", "tpu_zone")
+_ADB_FLAGS = ["serial", "adb", "benchmark_binary", "taskset"]
 
 
-def define() -> None:
+def define(num_runs: int, num_warmup_runs: int) -> None:
+    """Defines the flags, with the given defaults."""
     flags.DEFINE_enum(
-        "distribution_strategy",
-        "one_device",
-        ["one_device", "mirrored", "multi_worker_mirrored", "tpu"],
-        "one_device: the first GPU, else the CPU; mirrored: all GPUs of the machine, every one "
-        "with an architecture of its own; multi_worker_mirrored: of several machines, by "
-        "TF_CONFIG; tpu.",
+        "backend", "local", ["local", "adb"], "This machine, or Android phones by adb."
     )
+    flags.DEFINE_integer("num_threads", 1, "CPU threads of the TFLite runtime.", lower_bound=1)
+    flags.DEFINE_integer("num_runs", num_runs, "Runs of each model.", lower_bound=1)
     flags.DEFINE_integer(
-        "num_devices",
-        None,
-        "Devices of this process; default: all its GPUs, or 1. Without GPUs the CPU is divided.",
+        "num_warmup_runs",
+        num_warmup_runs,
+        "Runs before them that do not count; adb: at least.",
         lower_bound=1,
     )
-    flags.DEFINE_string("tpu", None, "Name or address of the TPU; default: of this machine.")
-    flags.DEFINE_string("tpu_zone", None, "Zone of Google Cloud where the TPU is.")
-    flags.DEFINE_string("gcp_project", None, "Project of Google Cloud that the TPU belongs to.")
+    flags.DEFINE_bool("use_xnnpack", True, "The kernels of XNNPACK, rather than TFLite's own.")
+    flags.DEFINE_multi_string(
+        "serial", None, "adb: serial number of a device; may be given several times."
+    )
+    flags.DEFINE_string("adb", "adb", "adb: the program itself.")
+    flags.DEFINE_string(
+        "benchmark_binary",
+        None,
+        "adb: benchmark_model for the device's ABI; default: the device's own, in "
+        "/data/local/tmp.",
+    )
+    flags.DEFINE_string(
+        "taskset",
+        None,
+        "adb: hexadecimal mask of the CPU cores to use, e.g. f0 for the cores 4 to 7.",
+    )
 
 
-def _check() -> None:
-    strategy = FLAGS.distribution_strategy
-    app.require_effect(
-        strategy.endswith("mirrored"), ["num_devices"], f"{strategy} has devices of its own"
-    )
-    app.require_effect(strategy == "tpu", ["tpu"], f"the strategy is {strategy}")
-    app.require_effect(
-        bool(FLAGS.tpu), ["tpu_zone", "gcp_project"], "no TPU is named by --tpu"
-    )
-    if strategy == "multi_worker_mirrored" and not os.environ.get("TF_CONFIG"):
-        raise InputError(
-            "--distribution_strategy=multi_worker_mirrored needs TF_CONFIG, which names the "
-            "workers; set it in each worker's environment, or use mirrored on one machine."
+def backends() -> Sequence[latency.Backend]:
+    """The devices to measure on, at least one."""
+    app.require_effect(FLAGS.backend == "adb", _ADB_FLAGS, "only --backend=adb uses it")
+    # Only what is needed: the local runtime takes a while to import.
+    if FLAGS.backend == "local":
+        from tunas_tf.export.local_backend import LocalBackend
+
+        return [LocalBackend(FLAGS.num_threads, FLAGS.use_xnnpack)]
+    from tunas_tf.export import adb
+    from tunas_tf.export.adb_backend import AdbBackend
+
+    return [
+        AdbBackend(
+            device, FLAGS.benchmark_binary, FLAGS.num_threads, FLAGS.use_xnnpack, FLAGS.taskset
         )
-
-
-@contextlib.contextmanager
-def scope() -> Iterator[None]:
-    """Within it TensorFlow computes on these devices; to be entered before it computes."""
-    _check()
-    from tunas_tf.training import devices
-
-    strategy = devices.make_strategy(
-        FLAGS.distribution_strategy,
-        FLAGS.num_devices,
-        FLAGS.tpu,
-        FLAGS.tpu_zone,
-        FLAGS.gcp_project,
-    )
-    replicas = strategy.num_replicas_in_sync
-    if FLAGS.train_batch_size % replicas:
-        raise InputError(
-            f"--train_batch_size={FLAGS.train_batch_size} does not divide among {replicas} "
-            f"replicas; give a multiple of {replicas}."
-        )
-    with strategy.scope():
-        yield
+        for device in adb.connect(FLAGS.serial or (), FLAGS.adb)
+    ]
