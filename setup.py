@@ -41,7 +41,7 @@ setup(
         "tf_keras>=2.20.1,<2.21",
         "tqdm>=4.60,<5",
     ],
-    extras_require={"test": ["pytest>=8,<10"]},
+    extras_require={"test": ["hypothesis>=6.100,<7", "pytest>=8,<10"]},
     entry_points={
         "console_scripts": [
             "tunas-analyze-search = tunas_tf.analyze_search:run",

@@ -9,11 +9,12 @@ turns (a b a b ...), so that all see the same state of the machine. --backend=ad
 Latencies of different backends, devices, programs or settings cannot be compared: --output keeps
 all of that beside the figures, as the docstring of tunas_tf/export/latency.py says.
 
+A file that makes the runtime crash is found out in a process of its own, which runs each once.
+
 --cost_model shows beside each latency what a cost model estimates for the network.
 """
 
 import dataclasses
-import json
 import os
 from typing import Optional, Sequence
 
@@ -23,8 +24,7 @@ from tunas_tf import cost_model
 from tunas_tf.command_line import app, device_flags, network_flags
 from tunas_tf.common.errors import InputError
 from tunas_tf.common.files import write_json
-from tunas_tf.export import latency, output
-from tunas_tf.search_space import architecture
+from tunas_tf.export import latency, output, trial
 
 FLAGS = flags.FLAGS
 
@@ -66,18 +66,7 @@ def _estimated_ms(model: str) -> Optional[float]:
     """What --cost_model estimates for the network in a .tflite file, by its description."""
     if FLAGS.cost_model is None:
         return None
-    path = output.metadata_path(model)
-    try:
-        with open(path, encoding="utf-8") as file:
-            network = architecture.from_json(json.load(file)["architecture"])
-        if not isinstance(network, architecture.Architecture):
-            raise TypeError("no network")
-    except (OSError, AttributeError, KeyError, TypeError, ValueError):
-        raise InputError(
-            f"there is no description of the network in {model}: {path} is missing or something "
-            "else; give a file from export_tflite, or leave --cost_model out."
-        ) from None
-    cost, unit = cost_model.architecture_cost(FLAGS.cost_model, network)
+    cost, unit = cost_model.architecture_cost(FLAGS.cost_model, output.read_network(model))
     if unit != "ms":
         raise InputError(
             f"--cost_model={FLAGS.cost_model} is in {unit}, which is no latency; give a cost "
@@ -127,7 +116,10 @@ def main() -> None:
     estimates = [_estimated_ms(model) for model in FLAGS.model]
 
     measurements, texts = [], []
-    for backend in device_flags.backends():
+    backends = device_flags.backends()
+    if FLAGS.backend == "local":
+        trial.require_runnable(FLAGS.model, FLAGS.num_threads, FLAGS.use_xnnpack)
+    for backend in backends:
         latencies = backend.measure(FLAGS.model, FLAGS.num_runs, FLAGS.num_warmup_runs)
         of_backend = [
             latency.Measurement(model, digest, measured, backend.provenance, estimated)

@@ -5,7 +5,8 @@
 Lists the splits as search and train_eval use them, reads --num_examples of the training and
 of the test images, spread over the files, and measures how fast training reads on this
 machine. --num_examples=0 reads every image, which proves that all files are whole. Ends with
-exit code 2 and one line if something is missing or broken.
+exit code 2 and one line if something is missing or broken: trainings go on without the images
+that cannot be decoded, and only say how many there are.
 """
 
 from absl import flags
@@ -25,7 +26,13 @@ def main() -> None:
     from tunas_tf import data
     from tunas_tf.data import inspection, inspection_report
 
-    dataset = data.load(FLAGS.dataset, FLAGS.dataset_dir, FLAGS.image_size, FLAGS.reward_fraction)
+    dataset = data.load(
+        FLAGS.dataset,
+        FLAGS.dataset_dir,
+        FLAGS.image_size,
+        FLAGS.reward_fraction,
+        on_broken="keep",  # Whoever checks wants to see them.
+    )
     found = inspection.inspect(dataset, FLAGS.num_examples)
     network_flags.print_result(inspection_report.to_json(found), inspection_report.to_text(found))
     inspection_report.require_usable(found)

@@ -13,7 +13,6 @@ target.
 --output_dir=DIR also writes each as DIR/architecture_0.json, ..., for train_eval.
 """
 
-import json
 import math
 import os
 from typing import Any
@@ -23,8 +22,10 @@ from absl import flags
 from tunas_tf import cost_model as cost_model_lib
 from tunas_tf import search_space
 from tunas_tf.command_line import app, network_flags
+from tunas_tf.common import checks
 from tunas_tf.common.errors import InputError
 from tunas_tf.common.files import write_json
+from tunas_tf.common.json_files import read_json
 from tunas_tf.cost_model import files
 from tunas_tf.cost_model.sampling import sample_architectures
 from tunas_tf.search_space import architecture as architecture_lib
@@ -50,6 +51,8 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("output_dir", None, "Directory for an architecture.json of each network.")
 
+_LIKE = checks.record({"cost_target": checks.number(), "cost_tolerance": checks.number(0, 1)})
+
 _TAKEN_FROM_LIKE = [
     "ssd",
     "filters_multiplier",
@@ -67,14 +70,18 @@ def _window() -> tuple[cost_model_lib.CostModel, float, float]:
     if FLAGS.like is None:
         cost_model = network_flags.cost_model(network_flags.space())
         return cost_model, FLAGS.min_cost, FLAGS.max_cost
-    architecture_lib.load(FLAGS.like)  # For its errors: that it can be read.
-    with open(FLAGS.like, encoding="utf-8") as file:
-        like = json.load(file)
+    architecture_lib.load(FLAGS.like)  # For its errors: that it is a network.
+    remedy = (
+        "give the architecture.json of a search with a cost model, or --ssd and --min_cost and "
+        "--max_cost"
+    )
+    like = read_json(FLAGS.like, remedy)
     if "cost_target" not in like:
-        raise InputError(
-            f"{FLAGS.like} names no cost target; give the architecture.json of a search with a "
-            "cost model, or --ssd and --min_cost and --max_cost."
-        )
+        raise InputError(f"{FLAGS.like} names no cost target; {remedy}.")
+    try:
+        _LIKE(like)
+    except ValueError as error:
+        raise InputError(f"{FLAGS.like} cannot be used, as {error}; {remedy}.") from None
     # The very costs that the search went by; they hold its space too.
     cost_model = files.load(os.path.join(os.path.dirname(FLAGS.like), "cost_model.json"))
     target, tolerance = like["cost_target"], like["cost_tolerance"]

@@ -5,7 +5,6 @@ of whole detectors, and its provenance says of which: under "detector", as `dete
 """
 
 import dataclasses
-import json
 import os
 
 from object_detection.modeling import counting, feature_maps
@@ -58,7 +57,7 @@ def get(
             "the path of a file from object_detection.calibrate_cost_model."
         )
     model = files.load(name)
-    provenance = json.loads(files.read_bytes(name, files.MAX_BYTES))["provenance"]
+    provenance = files.load_provenance(name)
     advice = "give the file of this one, or use --cost_model=madds"
     wanted = {
         "detector": (detector_text(definition, num_classes), provenance.get("detector")),

@@ -11,10 +11,12 @@ import tensorflow as tf
 from object_detection.data import digit_scenes, preprocessing
 from object_detection.data.tfds_objects import TfdsObjects
 from tunas_tf.common.errors import InputError
+from tunas_tf.data import order
 from tunas_tf.data.batches import filled_batches
 from tunas_tf.data.conventions import conventions_of
 from tunas_tf.data.preprocessing import decode
 from tunas_tf.data.splits import SplitDataset, default_dataset_dir, num_reward_examples
+from tunas_tf.data.tolerance import ON_BROKEN, map_images
 
 __all__ = ["DetectionDataset", "load"]
 
@@ -51,19 +53,30 @@ class DetectionDataset(SplitDataset):
     keep_aspect_ratio: bool
     source: TfdsObjects
 
+    def _decoded(self, split: str) -> Optional[tf.data.Dataset]:
+        """With decoded images, in the order of the source; None if memory would not hold them."""
+        shape = self.source.image_shape
+        if shape is None or self.num_examples(split) * math.prod(shape) * 3 > _CACHE_BYTES:
+            return None
+
+        return map_images(
+            self.source.examples(*self.source_range(split)),
+            lambda example: tf.ensure_shape(decode(example["image"]), [*shape, 3]),
+            self.on_broken,
+            keep=lambda image, example: {**example, "image": image},
+        )
+
     def _shuffled(self, split: str, seed: int) -> tf.data.Dataset:
         """The examples in random order, with encoded or decoded images, endlessly."""
-        shape = self.source.image_shape
-        num_examples = self.num_examples(split)
-        if shape is None or num_examples * math.prod(shape) * 3 > _CACHE_BYTES:
+        if (decoded := self._decoded(split)) is None:
             return self.source.examples(*self.source_range(split), shuffle_seed=seed).repeat()
+        return decoded.cache().shuffle(self.num_examples(split), seed=seed).repeat()
 
-        def decoded(example):
-            return {**example, "image": tf.ensure_shape(decode(example["image"]), [*shape, 3])}
-
-        examples = self.source.examples(*self.source_range(split))
-        cached = examples.map(decoded, num_parallel_calls=tf.data.AUTOTUNE).cache()
-        return cached.shuffle(num_examples, seed=seed).repeat()
+    def _ordered(self, split: str, seed: int, first: int) -> tf.data.Dataset:
+        """The same in an order in which one can begin with any example."""
+        if (decoded := self._decoded(split)) is None:
+            return self.source.ordered_examples(*self.source_range(split), seed, first)
+        return order.in_memory(decoded, self.num_examples(split), seed, first)
 
     @property
     def _evaluation_example(self):
@@ -75,7 +88,12 @@ class DetectionDataset(SplitDataset):
         )
 
     def training_batches(
-        self, split: str, batch_size: int, seed: int, augment: bool = True
+        self,
+        split: str,
+        batch_size: int,
+        seed: int,
+        augment: bool = True,
+        first_batch: Optional[int] = None,
     ) -> tf.data.Dataset:
         """Endless batches (images, labels) in random order.
 
@@ -88,9 +106,17 @@ class DetectionDataset(SplitDataset):
           seed: of the order and of the augmentation.
           augment: whether to crop (as SSD does) and mirror images at random, or to prepare them
             as for evaluation.
+          first_batch: which batch of the endless sequence to begin with, from 0. The sequence is
+            another one than without it, and a little slower.
         """
         if split == "test":
             raise ValueError("the test split is never trained on; use evaluation_batches.")
+
+        first = (first_batch or 0) * batch_size
+        if first_batch is None:
+            examples = self._shuffled(split, seed)
+        else:
+            examples = self._ordered(split, seed, first)
 
         def prepare(index, example):
             if augment:
@@ -107,13 +133,11 @@ class DetectionDataset(SplitDataset):
             del labels["scale"]
             return image, labels
 
-        return (
-            self._shuffled(split, seed)
-            .enumerate()
-            .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-            .batch(batch_size, drop_remainder=True)
-            .prefetch(tf.data.AUTOTUNE)
+        is_encoded = examples.element_spec["image"].dtype == tf.string
+        prepared = map_images(
+            examples.enumerate(first), prepare, self.on_broken if is_encoded else "keep"
         )
+        return prepared.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
     def evaluation_batches(self, split: str, batch_size: int) -> tf.data.Dataset:
         """Each example once: (images, labels, weights float32 [batch_size]).
@@ -125,7 +149,7 @@ class DetectionDataset(SplitDataset):
           stored image, y and x.
 
         The last batch is filled up with grey images of weight 0, with id -1, scale 1 and no
-        objects; all others weigh 1.
+        objects; all others weigh 1. Images that cannot be decoded are left out.
 
         Raises:
           InputError: if an image has more than `max_num_boxes` objects.
@@ -142,8 +166,11 @@ class DetectionDataset(SplitDataset):
             image, labels = self._evaluation_example(example["image"], example["objects"])
             return image, {**labels, "image_ids": example["image_id"]}
 
-        examples = self.source.examples(*self.source_range(split)).map(
-            prepare, num_parallel_calls=tf.data.AUTOTUNE
+        examples = map_images(
+            self.source.examples(*self.source_range(split)),
+            prepare,
+            self.on_broken,
+            leave_out=True,
         )
         labels = {**dict.fromkeys(examples.element_spec[1], 0), "image_ids": -1, "scale": 1}
         return filled_batches(examples, batch_size, padding=(0, labels))
@@ -156,6 +183,7 @@ def load(
     reward_fraction: Optional[float] = None,
     max_num_boxes: int = 100,
     keep_aspect_ratio: bool = False,
+    on_broken: str = "skip",
 ) -> DetectionDataset:
     """Opens a dataset. `digit_scenes` is made if it is not there; nothing is ever downloaded.
 
@@ -169,7 +197,10 @@ def load(
         is the search's reward. None: a tenth.
       max_num_boxes: rows of the labels. No image of COCO has more than 100 objects.
       keep_aspect_ratio: fit images into the network's input rather than stretch them.
+      on_broken: what becomes of images that cannot be decoded, one of `tolerance.ON_BROKEN`.
     """
+    if on_broken not in ON_BROKEN:
+        raise InputError(f"on_broken is {on_broken!r}; use {', '.join(ON_BROKEN)}.")
     for argument, value in {"image_size": image_size, "max_num_boxes": max_num_boxes}.items():
         if value < 1:
             raise InputError(f"{argument} is {value}; it must be 1 or more.")
@@ -193,5 +224,6 @@ def load(
         reward_fraction=reward_fraction,
         num_reward_examples=num_reward_examples(source, reward_fraction),
         flip=conventions.flip,
+        on_broken="keep" if embedded else on_broken,  # What is embedded is our own.
         source=source,
     )

@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 
 from object_detection.data import coco
 from tunas_tf.common.errors import InputError
-from tunas_tf.data import tfds_files
+from tunas_tf.data import tfds_files, tfds_shards
 from tunas_tf.data.conventions import BACKGROUND, base_name, conventions_of
 from tunas_tf.data.tfds_files import quiet_tfds
 
@@ -119,19 +119,51 @@ class TfdsObjects:
         """
         return self._read(self.origin(split), start, stop, shuffle_seed)
 
+    def ordered_examples(
+        self, split: str, start: int, stop: int, seed: int, first: int
+    ) -> tf.data.Dataset:
+        """Examples `start` to `stop` in a random order that is a function of the seed, endlessly.
+
+        The sequence begins with its example `first`, and nothing depends on what came before.
+
+        Returns:
+          Dictionaries: "image" and "objects", as of `examples`.
+        """
+        with quiet_tfds():
+            dataset = tfds_shards.ordered_examples(
+                self._builder,
+                f"{self.origin(split)}[{start}:{stop}]",
+                self._decoding({"image": True}),
+                _SHUFFLE_BUFFER // 2,  # There are two such blocks in memory.
+                seed,
+                first,
+            )
+        return dataset.map(
+            lambda example: {
+                "image": example["image"],
+                "objects": _usable(_objects(example["objects"]), self.num_classes),
+            },
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+
+    def _decoding(self, wanted: dict[str, bool]) -> tfds.decode.PartialDecoding:
+        """Objects and what else is wanted; images stay encoded."""
+        features = self._builder.info.features["objects"].feature
+        return tfds.decode.PartialDecoding(
+            {"objects": {"bbox", "label", "area", *_CROWD_KEYS} & set(features), **wanted},
+            decoders={"image": tfds.decode.SkipDecoding()} if "image" in wanted else None,
+        )
+
     def _read(
         self, own_split: str, start: int, stop: int, shuffle_seed=None, with_images=True
     ) -> tf.data.Dataset:
         """The same for one of the dataset's own splits, on request without "image"."""
         features = self._builder.info.features
         shuffle = shuffle_seed is not None
-        wanted = {"bbox", "label", "area", *_CROWD_KEYS} & set(features["objects"].feature)
-        partial = {"objects": wanted}
         has_ids = "image/id" in features and _is_integer(features["image/id"])
-        if has_ids:
-            partial["image/id"] = True
+        wanted = {"image/id": True} if has_ids else {}
         if with_images:
-            partial["image"] = True
+            wanted["image"] = True
         with quiet_tfds():
             dataset = self._builder.as_dataset(
                 split=f"{own_split}[{start}:{stop}]",
@@ -139,9 +171,7 @@ class TfdsObjects:
                 read_config=tfds.ReadConfig(
                     shuffle_seed=shuffle_seed, try_autocache=False, skip_prefetch=True
                 ),
-                decoders=tfds.decode.PartialDecoding(
-                    partial, decoders={"image": tfds.decode.SkipDecoding()} if with_images else None
-                ),
+                decoders=self._decoding(wanted),
             )
 
         def annotated(index, example):

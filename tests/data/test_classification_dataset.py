@@ -107,6 +107,24 @@ def test_streamed_examples_equal_cached_ones(dataset, monkeypatch):
     )
 
 
+@pytest.mark.parametrize("cache_bytes", [2**30, 0])
+def test_a_resumed_run_gets_the_batches_that_come_next(dataset, monkeypatch, cache_bytes):
+    monkeypatch.setattr(data.classification, "_CACHE_BYTES", cache_bytes)
+
+    def drawn(first_batch, number, augment=True):
+        batches = dataset.training_batches("search_validation", 20, 5, augment, first_batch)
+        return _examples(batches, number)
+
+    whole = drawn(0, 15)
+    for first_batch in (1, 5, 13):  # Of five batches to an epoch.
+        assert drawn(first_batch, 2) == whole[20 * first_batch : 20 * (first_batch + 2)]
+    expected = sorted(_examples(dataset.evaluation_batches("search_validation", 20)))
+    plain = drawn(0, 10, augment=False)
+    assert sorted(plain[:100]) == sorted(plain[100:]) == expected and plain[:100] != plain[100:]
+    # Augmented by place, not by image: each time in another way.
+    assert len({image for image, _ in whole}) > 280
+
+
 def test_other_image_size(digits_dir):
     small = data.load("digits", digits_dir, image_size=32, reward_fraction=0.25)
     images, _ = next(iter(small.training_batches("search_train", 4, seed=0)))

@@ -95,6 +95,10 @@ def test_batches(divided):
     assert set(labels.numpy()) == {0, 1}
     batches = list(dataset.evaluation_batches("test", 3))
     assert sum(float(tf.reduce_sum(weights)) for _, _, weights in batches) == 4
+    whole = [image for image, _ in dataset.training_batches("train", 4, 0, first_batch=0).take(8)]
+    later = dataset.training_batches("train", 4, 0, first_batch=5).take(3)
+    for image, (other, _) in zip(whole[5:], later):
+        np.testing.assert_array_equal(image, other)
 
 
 def test_directory_is_needed():

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tunas_tf import data
-from tunas_tf.data import preprocessing
+from tunas_tf.data import preprocessing, tfds_source
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +125,26 @@ def test_one_epoch_of_training_has_each_image_of_its_part_once(dataset):
     drawn = [image for image, _ in tfds.as_numpy(shuffled)]
     assert sorted(drawn) == sorted(_jpegs(dataset, "search_train"))
     assert drawn != _jpegs(dataset, "search_train")
+
+
+def test_an_exact_order_can_be_entered_anywhere(dataset, monkeypatch):
+    """Over several files, in blocks that are smaller and larger than these."""
+    split = dataset.source_range("search_train")
+
+    def drawn(first, number):
+        stream = dataset.source.ordered_examples(*split, seed=7, first=first)
+        return [(image, int(label)) for image, label in tfds.as_numpy(stream.take(number))]
+
+    length = dataset.num_examples("search_train")
+    stored = [(i, int(label)) for i, label in tfds.as_numpy(dataset.source.examples(*split))]
+    for block_size in (50, 1000):
+        monkeypatch.setattr(tfds_source, "_BLOCK_SIZE", block_size)
+        whole = drawn(0, 3 * length)
+        epochs = [whole[start : start + length] for start in range(0, 3 * length, length)]
+        assert sorted(stored) == sorted(epochs[0]) == sorted(epochs[1]) == sorted(epochs[2])
+        assert epochs[0] != epochs[1] != epochs[2] != stored
+        for first in (1, 49, 50, 137, length - 1, length, 2 * length + 99):
+            assert drawn(first, 60) == whole[first : first + 60]
 
 
 def test_training_batches_are_photos(dataset):

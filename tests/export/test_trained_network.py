@@ -57,19 +57,21 @@ def test_another_network_is_refused(run_dir):
 
 
 def _no_checkpoint(path: pathlib.Path):
-    (path / "checkpoint").unlink()
+    for file in path.glob("ckpt-*"):
+        file.unlink()
     return "holds no checkpoint; train the network first"
 
 
 def _half_a_checkpoint(path: pathlib.Path):
-    data = path / "ckpt-90.data-00000-of-00001"
-    data.write_bytes(data.read_bytes()[:500])
-    return "the checkpoint .*ckpt-90 is damaged"
+    for data in path.glob("ckpt-*.data-00000-of-00001"):
+        data.write_bytes(data.read_bytes()[:500])
+    return "none of the 2 checkpoints .*ckpt-90, as it is damaged"
 
 
 def _no_index(path: pathlib.Path):
-    (path / "ckpt-90.index").write_bytes(b"")
-    return "cannot be read"
+    for index in path.glob("ckpt-*.index"):
+        index.write_bytes(b"")
+    return "none of the 2 checkpoints"
 
 
 def _other_network(path: pathlib.Path):

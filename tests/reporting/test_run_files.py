@@ -36,7 +36,10 @@ def test_damaged_files(tmp_path):
     with pytest.raises(InputError, match="config.json is damaged: it is not JSON"):
         run_files.load_config(str(tmp_path))
     (tmp_path / "config.json").write_text("[]")
-    with pytest.raises(InputError, match="is not that of a run"):
+    with pytest.raises(InputError, match="config.json is damaged: it holds .. rather than an obj"):
+        run_files.load_config(str(tmp_path))
+    (tmp_path / "config.json").write_text('{"commands": "search"}')
+    with pytest.raises(InputError, match="is not that of a run, as it lacks command; restore it"):
         run_files.load_config(str(tmp_path))
     (tmp_path / "evaluation.json").mkdir()
     with pytest.raises(InputError, match="cannot be read"):

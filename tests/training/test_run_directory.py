@@ -1,10 +1,15 @@
 """Run directories: what makes two runs the same, and what survives a kill."""
 
+import functools
 import json
 import os
+import subprocess
+import sys
 
 import pytest
+from command_outcomes import ROOT
 
+from tunas_tf.common import lock
 from tunas_tf.common.errors import InputError
 from tunas_tf.common.files import write_json
 from tunas_tf.training.run_directory import RunDirectory, load_config
@@ -89,6 +94,51 @@ def test_a_directory_with_other_files_is_refused_and_left_alone(tmp_path):
     with pytest.raises(InputError, match="not empty"):
         open_run(tmp_path)
     assert os.listdir(tmp_path) == ["letter.txt"]
+
+
+def test_a_start_that_was_killed_is_no_obstacle(tmp_path):
+    """Before config.json, the last file, was there."""
+    for name in ("lock", "search_space.json", "search_space.json.tmp", "config.json.tmp"):
+        (tmp_path / name).write_text("{")
+    assert not open_run(tmp_path).resumes
+    assert load_config(str(tmp_path), "search")["search_space"] == SPACE
+
+
+_HOLDER = """
+import sys, time
+from tunas_tf.training.run_directory import RunDirectory
+RunDirectory(sys.argv[1], "search", {"epochs": 2, "ssd": "a"}, {"versions": {}})
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_run_in_use_can_be_read_but_not_continued(tmp_path, monkeypatch):
+    path = tmp_path / "run"
+    monkeypatch.setattr(lock, "hold", functools.partial(lock.hold, patience_seconds=0))
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLDER, str(path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(InputError, match=f"{path} is in use by process {holder.pid} on"):
+            open_run(path, space=None)
+        settings = {"epochs": 2, "ssd": "a"}
+        reader = RunDirectory(str(path), "search", settings, {"versions": {}}, writes=False)
+        assert reader.resumes and not reader.writes
+        reader.append_metrics({"step": 1})
+        reader.drop_metrics_after(0)
+        assert not os.path.exists(reader.file("metrics.jsonl"))
+        holder.kill()
+    assert open_run(path, space=None).resumes
+
+
+def test_a_process_that_only_reads_makes_nothing(tmp_path):
+    run = RunDirectory(str(tmp_path / "run"), "search", {}, {"versions": {}}, writes=False)
+    assert not run.resumes and not (tmp_path / "run").exists()
+    assert run.checkpoint() is None and run.checkpoint_step() == 0
 
 
 def test_a_path_that_cannot_be_made_is_refused(tmp_path):

@@ -20,7 +20,7 @@ class OneWeight:
     def __init__(self, space, weight):
         self.space = space
         self.weight = tf.Variable(weight)
-        self.trainable_variables = [self.weight]
+        self.variables = self.trainable_variables = [self.weight]
 
     def __call__(self, images, masks, training=None):
         value = self.weight * images[:, 0, 0, 0]

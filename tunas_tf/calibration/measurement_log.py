@@ -9,9 +9,20 @@ import json
 import os
 from typing import Any
 
-from tunas_tf.common.errors import InputError
+from tunas_tf.common import checks, json_files
+from tunas_tf.common.errors import InputError, one_line
 
 __all__ = ["MeasurementLog"]
+
+
+_HEADER = checks.record({"settings": checks.record({})})
+_LINE = checks.record(
+    {
+        "key": checks.text,
+        "pass_number": checks.integer(0),
+        "latency_ms": checks.number(0, 1e12),
+    }
+)
 
 
 class MeasurementLog:
@@ -36,43 +47,47 @@ class MeasurementLog:
         # Through JSON, which knows no tuples.
         settings = json.loads(json.dumps(settings))
         try:
-            if not os.path.exists(path) or not os.path.getsize(path):
-                with open(path, "w", encoding="utf-8") as file:
-                    file.write(json.dumps({"settings": settings}) + "\n")
-                return
-            self._read(settings)
-            with open(path, "a", encoding="utf-8"):
-                pass
+            if os.path.lexists(path) and self._read(settings):
+                with open(path, "a", encoding="utf-8"):
+                    return
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(json.dumps({"settings": settings}) + "\n")
         except OSError as error:
             raise InputError(
                 f"the measurements {path} cannot be written ({error.strerror}); give an --output "
                 "that you may write to."
             ) from None
 
-    def _read(self, settings: dict[str, Any]) -> None:
-        with open(self.path, "rb") as file:
-            content = file.read()
+    def _read(self, settings: dict[str, Any]) -> bool:
+        """Takes up what the file holds; whether that is anything."""
+        content = json_files.read_bytes(self.path, json_files.MAX_LOG_BYTES)
+        if not content:
+            return False
         # A kill in the middle of a line leaves it without its end.
         complete = content[: content.rfind(b"\n") + 1]
         try:
-            header, *lines = map(json.loads, complete.splitlines())
-            before = header["settings"]
+            header, *lines = map(json_files.parse_json, complete.split(b"\n")[:-1] or [b""])
+            _HEADER(header)
             for line in lines:
+                _LINE(line)
                 self._latencies[line["key"], line["pass_number"]] = float(line["latency_ms"])
-        except (KeyError, TypeError, ValueError):
+        except ValueError as error:
             raise InputError(
-                f"{self.path} is no file of measurements, or damaged; give another --output, or "
-                "delete it to measure anew."
+                f"{self.path} is no file of measurements, or damaged ({error}); give another "
+                "--output, or delete it to measure anew."
             ) from None
+        before = header["settings"]
         for name in sorted({*before, *settings}):
             if before.get(name) != settings.get(name):
+                old, new = (one_line(values.get(name), 80) for values in (before, settings))
                 raise InputError(
-                    f"{self.path} holds measurements with {name}={before.get(name)}, now it is "
-                    f"{settings.get(name)}; give the same to continue, or another --output."
+                    f"{self.path} holds measurements with {one_line(name, 80)}={old}, now it is "
+                    f"{new}; give the same to continue, or another --output."
                 )
         if len(complete) < len(content):
             with open(self.path, "r+b") as file:
                 file.truncate(len(complete))
+        return True
 
     def __len__(self) -> int:
         return len(self._latencies)

@@ -139,6 +139,7 @@ def train(
             "network": architecture_lib.to_json(architecture),
         },
         training_flags.information(derived),
+        writes=FLAGS.mode != "eval",
     )
     megabytes = network_job.disk_megabytes(count.params, FLAGS.ema_decay)
     training_flags.print_settings(

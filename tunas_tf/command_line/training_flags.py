@@ -11,6 +11,7 @@ from absl import flags
 
 from tunas_tf import __version__
 from tunas_tf.command_line.app import own_flags
+from tunas_tf.common import disk
 from tunas_tf.common.errors import InputError
 from tunas_tf.training import recipe
 
@@ -31,7 +32,8 @@ FLAGS = flags.FLAGS
 _Settings = TypeVar("_Settings")
 
 # What may change between two processes of one run: where things lie (what is found there is
-# compared instead), the cadence, and how the same numbers are computed.
+# compared instead), the cadence, how the same numbers are computed, and what to do about numbers
+# that are none.
 _FREE_TO_CHANGE = {
     "checkpoint_dir",
     "checkpoint_interval",
@@ -39,6 +41,7 @@ _FREE_TO_CHANGE = {
     "dataset_dir",
     "execution",
     "iterations_per_loop",
+    "on_nan",
     "rematerialize",
     "space_module",
 }
@@ -103,6 +106,22 @@ def define(epochs: float, train_batch_size: int, **data: str) -> None:
     flags.DEFINE_integer(
         "checkpoint_interval", 500, "Steps between two checkpoints.", lower_bound=1
     )
+    flags.DEFINE_bool(
+        "deterministic",
+        False,
+        "Whether the seed decides every bit, even if the run is killed and resumed, on the same "
+        "machine: operations take sums in a fixed order, which may be slower, and the data have "
+        "an order in which a resumed run finds its place. Without it a resumed run goes on with "
+        "data in another order.",
+    )
+    flags.DEFINE_enum(
+        "on_nan",
+        "stop",
+        ["stop", "skip"],
+        "What to do when a loss or a reward is not a finite number: stop the run, or skip the "
+        "step, which leaves weights and controller as they were and is counted; that takes "
+        "memory for a copy of the weights. May change when a run is resumed.",
+    )
 
 
 def define_label_smoothing() -> None:
@@ -156,7 +175,7 @@ def stop_cleanly(train: Callable[[], None]) -> None:
     """Runs `train`; a signal that it was stopped by ends the process as shells expect.
 
     SIGTERM, with which schedulers preempt, is a success: the checkpoint is written. SIGINT
-    is not, so that `make` and scripts stop too.
+    is not, so that `make` and scripts stop too. A full disk is bad input.
     """
     import signal
 
@@ -168,3 +187,10 @@ def stop_cleanly(train: Callable[[], None]) -> None:
         sys.stdout.flush()
         # Past the threads of the input pipeline, which have nothing left to save.
         os._exit(0 if stopped.signal_number == signal.SIGTERM else 130)
+    except OSError as error:
+        if (shortage := disk.shortage(error)) is None:
+            raise
+        raise InputError(
+            f"what came out cannot be written ({shortage}); make room, and start the same command "
+            "again."
+        ) from None

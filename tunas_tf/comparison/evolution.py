@@ -6,10 +6,7 @@ networks so far are parents, and children are their mutations and crossovers. Ne
 of the window are thrown away before anything is evaluated.
 """
 
-import csv
 import dataclasses
-import io
-import os
 import sys
 from typing import Callable, Iterator, Sequence
 
@@ -17,13 +14,13 @@ import numpy as np
 import tqdm
 
 from tunas_tf.common.errors import InputError
+from tunas_tf.comparison.candidates import Candidate, CandidateLog
 from tunas_tf.cost_model.sampling import sample_architectures
 from tunas_tf.cost_model.tables import CostModel
 from tunas_tf.search_space import traversal
 
-__all__ = ["Candidate", "EvolutionSettings", "evolve"]
+__all__ = ["EvolutionSettings", "evolve"]
 
-_COLUMNS = ("number", "generation", "origin", "cost", "quality", "indices")
 # Children drawn at once, and draws without a new network in the window before giving up.
 _BATCH_SIZE = 64
 _MAX_DRAWS = 50
@@ -65,79 +62,6 @@ class EvolutionSettings:
             raise InputError(
                 f"crossover_fraction is {self.crossover_fraction:g}; it must be from 0 to 1."
             )
-
-
-@dataclasses.dataclass(frozen=True)
-class Candidate:
-    """A network that was evaluated.
-
-    Attributes:
-      number: from 0, in the order of evaluation.
-      generation: 0 for the random one.
-      origin: "random", "mutation" or "crossover".
-      cost: in the unit of the cost model.
-      quality: what evolution maximises.
-      indices: of the network; choices without effect stand at 0.
-    """
-
-    number: int
-    generation: int
-    origin: str
-    cost: float
-    quality: float
-    indices: tuple[int, ...]
-
-
-class _Log:
-    """The CSV file of candidates. What an earlier process has evaluated is not asked for again."""
-
-    def __init__(self, path: str):
-        self.path = path
-        self.known: list[dict[str, str]] = []
-        try:
-            with open(path, "a+", encoding="utf-8", newline="") as file:
-                file.seek(0)
-                content = file.read()
-                # A kill in the middle of a line leaves it without its end.
-                complete = content[: content.rfind("\n") + 1]
-                file.truncate(len(complete.encode()))
-                if not complete:
-                    file.write(",".join(_COLUMNS) + "\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"the candidates {path} cannot be used ({error}).") from None
-        header, *rows = csv.reader(io.StringIO(complete)) if complete else [_COLUMNS]
-        if tuple(header) != _COLUMNS or any(len(row) != len(_COLUMNS) for row in rows):
-            raise InputError(f"{path} is no file of candidates; give another one.")
-        self.known = [dict(zip(_COLUMNS, row)) for row in rows]
-
-    def quality(self, number: int, indices: str, evaluate: Callable[[], float]) -> float:
-        """That of the next candidate, from the file or else by `evaluate`."""
-        if number >= len(self.known):
-            return float(evaluate())
-        if self.known[number]["indices"] != indices:
-            raise InputError(
-                f"candidate {number} in {self.path} is another network: the file belongs to a "
-                "search with another seed, other settings or another window; give another file."
-            )
-        try:
-            return float(self.known[number]["quality"])
-        except ValueError:
-            raise InputError(
-                f"the quality of candidate {number} in {self.path} is no number; delete this line "
-                "and those after it."
-            ) from None
-
-    def append(self, candidate: Candidate) -> None:
-        if candidate.number < len(self.known):
-            return
-        row = dataclasses.asdict(candidate)
-        row["indices"] = traversal.format_indices(candidate.indices)
-        # repr of a float is exact, so a resumed search sees the very same numbers.
-        values = [str(row[column]) for column in _COLUMNS]
-        with open(self.path, "a", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerow(values)
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def _canonical(choices: Sequence[traversal.Choice], indices: np.ndarray) -> np.ndarray:
@@ -226,7 +150,7 @@ def evolve(
     Raises:
       InputError: the file belongs to another search, or no network lies in the window.
     """
-    log = _Log(path)
+    log = CandidateLog(path)
     breeder = _Breeder(cost_model, settings, (min_cost, max_cost))
     candidates: list[Candidate] = []
     num_crossovers = round(settings.crossover_fraction * settings.population_size)

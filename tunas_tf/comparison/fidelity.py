@@ -4,6 +4,7 @@ import json
 import os
 from typing import Any, Optional, Sequence
 
+from tunas_tf.common import checks, json_files
 from tunas_tf.common.errors import InputError
 from tunas_tf.comparison import intervals
 from tunas_tf.comparison.results import Result
@@ -14,6 +15,11 @@ __all__ = ["Points", "append", "points", "read", "summarize"]
 Accuracies = dict[str, dict[str, float]]
 # (accuracy with shared weights, accuracy of the network trained by itself) of networks.
 Points = list[tuple[float, float]]
+
+
+_LINE = checks.record(
+    {"search": checks.text, "accuracies": checks.mapping_of(checks.number(-1, 1))}
+)
 
 
 def append(path: str, search: str, accuracies: dict[str, float]) -> None:
@@ -31,19 +37,25 @@ def append(path: str, search: str, accuracies: dict[str, float]) -> None:
 def read(path: str) -> Accuracies:
     """All accuracies in a file, none if there is no file."""
     found: Accuracies = {}
-    if not os.path.exists(path):
+    if not os.path.lexists(path):
         return found
-    with open(path, encoding="utf-8") as file:
-        lines = file.read().rpartition("\n")[0].splitlines()
+    try:
+        lines = json_files.read_lines(path)
+    except OSError as error:
+        raise InputError(
+            f"the accuracies {path} cannot be read ({error.strerror}); delete it, and its networks "
+            "are evaluated again."
+        ) from None
     for number, line in enumerate(lines, start=1):
         try:
-            value = json.loads(line)
-            found.setdefault(value["search"], {}).update(value["accuracies"])
-        except (AttributeError, KeyError, TypeError, ValueError):
+            value = json_files.parse_json(line)
+            _LINE(value)
+        except ValueError as error:
             raise InputError(
-                f"line {number} of {path} is damaged; delete it, and its networks are evaluated "
-                "again."
+                f"line {number} of {path} is damaged ({error}); delete it, and its networks are "
+                "evaluated again."
             ) from None
+        found.setdefault(value["search"], {}).update(value["accuracies"])
     return found
 
 

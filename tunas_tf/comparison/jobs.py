@@ -30,7 +30,7 @@ from tunas_tf.cost_model import files as cost_model_files
 from tunas_tf.models import Supernet, build_classifier
 from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space import traversal
-from tunas_tf.training import analysis, recipe, search_job
+from tunas_tf.training import analysis, checkpoints, recipe, search_job
 from tunas_tf.training.classification import ClassificationTask, correct
 from tunas_tf.training.classifier_job import ClassifierEvaluator
 from tunas_tf.training.network_job import NetworkSettings, run_network
@@ -237,7 +237,7 @@ class Jobs:
             search.seed,
             self.comparison.derived["use_bfloat16"],
         )
-        path = tf.train.latest_checkpoint(self.comparison.path("searches", search.name))
+        path = checkpoints.newest(self.comparison.path("searches", search.name))
         checkpoint = tf.train.Checkpoint(supernet=supernet)
         checkpoint.read(path).assert_existing_objects_matched().expect_partial()
         largest = max(c.num_options for c in traversal.choices_of(self.comparison.space))

@@ -1,12 +1,11 @@
 """What a comparison leaves behind: summary.json, pictures, and the verdict in words."""
 
-import csv
 import datetime
 import os
 from typing import Any, Sequence
 
 from tunas_tf.common.files import write_json
-from tunas_tf.comparison import ablations, fidelity, pictures, verdict
+from tunas_tf.comparison import ablations, candidates, fidelity, pictures, verdict
 from tunas_tf.comparison.plan import Comparison
 from tunas_tf.comparison.results import Result, of_kind
 from tunas_tf.search_space import table
@@ -76,8 +75,7 @@ def _evolution_qualities(comparison: Comparison) -> dict[str, list[float]]:
     directory = comparison.path("evolution")
     found = {}
     for name in sorted(os.listdir(directory) if os.path.isdir(directory) else []):
-        with open(os.path.join(directory, name), encoding="utf-8", newline="") as file:
-            values = [float(row["quality"]) for row in csv.DictReader(file) if row["quality"]]
+        values = candidates.read_qualities(os.path.join(directory, name))
         if values:
             found[name.removesuffix(".csv")] = values
     return found

@@ -16,6 +16,7 @@ from tunas_tf.comparison.results import KINDS, Result, of_kind
 __all__ = ["ablation", "accuracies", "best_of_random", "evolution", "fidelity"]
 
 _STYLE = {
+    "text.parse_math": False,  # Names are no formulas.
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,

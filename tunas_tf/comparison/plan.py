@@ -40,6 +40,7 @@ _FREE_TO_CHANGE = (
     "cost_model",
     "dataset_dir",
     "iterations_per_loop",
+    "on_nan",
     "space_module",
 )
 

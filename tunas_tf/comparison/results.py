@@ -9,11 +9,38 @@ import json
 import math
 from typing import Any, Optional, Sequence
 
+from tunas_tf.common import checks, json_files
 from tunas_tf.common.errors import InputError
 
 __all__ = ["KINDS", "Result", "append", "of_kind", "read"]
 
 KINDS = ("tunas", "random", "reference", "evolution")
+
+_AMOUNT = checks.number(0, 1e30)
+_SEED = checks.integer(0, 2**31 - 1)
+# AP may be -1: of nothing.
+_QUALITY = checks.number(-1, 1)
+_LINE = checks.record(
+    {
+        "kind": checks.choice(*KINDS),
+        "ssd": checks.text,
+        "indices": checks.text,
+        "cost": checks.number(-1e30, 1e30),
+        "seed": _SEED,
+        "validation_accuracy": _QUALITY,
+        "test_accuracy": _QUALITY,
+        "seconds": _AMOUNT,
+        "training_madds": _AMOUNT,
+    },
+    {
+        "search_seconds": _AMOUNT,
+        "search_madds": _AMOUNT,
+        "search_seed": _SEED,
+        "filters_multiplier": _AMOUNT,
+        "supernet_accuracy": checks.mapping_of(_QUALITY),
+        "setting": checks.text,
+    },
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,10 +113,14 @@ def append(path: str, result: Result) -> None:
         file.write(line.encode())
 
 
-def _parse(value: dict[str, Any]) -> Result:
+def _parse(line: bytes) -> Result:
+    value = json_files.parse_json(line)
+    if isinstance(value, dict):
+        # A later version may know more; what is null here takes the default.
+        value = {name: item for name, item in value.items() if item is not None}
+    _LINE(value)
     known = {field.name for field in dataclasses.fields(Result)}
-    # A later version may know more; what is null here takes the default.
-    return Result(**{k: v for k, v in value.items() if k in known and v is not None})
+    return Result(**{name: item for name, item in value.items() if name in known})
 
 
 def read(path: str) -> list[Result]:
@@ -99,19 +130,17 @@ def read(path: str) -> list[Result]:
       InputError: the file cannot be read, or another line is damaged.
     """
     try:
-        with open(path, "rb") as file:
-            content = file.read()
+        lines = json_files.read_lines(path)
     except OSError as error:
         raise InputError(
             f"the results {path} cannot be read ({error.strerror}); give the directory of a "
             "comparison."
         ) from None
-    complete = content[: content.rfind(b"\n") + 1]
     results = []
-    for number, line in enumerate(complete.splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         try:
-            results.append(_parse(json.loads(line)))
-        except (AttributeError, TypeError, ValueError) as error:
+            results.append(_parse(line))
+        except ValueError as error:
             raise InputError(
                 f"line {number} of {path} is no result ({error}); delete the line, and its "
                 "network is trained again."

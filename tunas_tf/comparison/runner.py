@@ -1,12 +1,11 @@
 """Does the items of a comparison: what is there already is not done again."""
 
-import json
 import os
 import shutil
 from typing import Any, Optional, Protocol
 
 from tunas_tf import search_space
-from tunas_tf.comparison import ablations, fidelity
+from tunas_tf.comparison import ablations, fidelity, search_outcome
 from tunas_tf.comparison import results as results_lib
 from tunas_tf.comparison.extent import Extent
 from tunas_tf.comparison.networks import Network
@@ -64,8 +63,9 @@ class Runner:
         self._running: list[Item] = []
         self._work: dict[Item, Work] = {}
         results_path = comparison.path("results.jsonl")
-        with open(results_path, "a", encoding="utf-8"):
-            pass  # From the start on, the directory is that of a comparison.
+        if not os.path.lexists(results_path):
+            with open(results_path, "x", encoding="utf-8"):
+                pass  # From the start on, the directory is that of a comparison.
         self._results = results_lib.read(results_path)
         self._clear_trained()
         for search in extent.all_searches:
@@ -176,12 +176,9 @@ class Runner:
 
     def _outcome(self, search: Search) -> Optional[Found]:
         path = self.comparison.path("searches", search.name, "outcome.json")
-        if not os.path.exists(path):
+        if not os.path.lexists(path):
             return None
-        with open(path, encoding="utf-8") as file:
-            value = json.load(file)
-        value["indices"] = {rule: tuple(indices) for rule, indices in value["indices"].items()}
-        return Found(**value)
+        return search_outcome.read(path, self.comparison.space)
 
     def _is_trained(self, training: Training) -> bool:
         return any(map(training.is_result, self._results))

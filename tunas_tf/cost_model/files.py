@@ -12,39 +12,29 @@ Such a file needs nothing else to be read, also when its space has changed since
 user's own.
 """
 
-import json
 import sys
 from typing import Any
 
 import numpy as np
 
-from tunas_tf.common.errors import InputError
+from tunas_tf.common import checks, json_files
+from tunas_tf.common.errors import InputError, brief
 from tunas_tf.common.files import write_json
 from tunas_tf.cost_model import stages, tables
 from tunas_tf.search_space import architecture as architecture_lib
-from tunas_tf.search_space import arithmetic, slots, spec, traversal
+from tunas_tf.search_space import traversal
 
-__all__ = ["MAX_BYTES", "from_json", "load", "read_bytes", "save", "to_json"]
+__all__ = ["MAX_BYTES", "from_json", "load", "load_provenance", "save", "to_json"]
 
 _FORMAT = "tunas_tf cost model"
 _VERSION = 1
 _ENTRIES = ("name", "unit", "image_size", "space", "bias", "tables", "provenance")
 
 # Far more than any space needs: that of ~10^43 networks takes half a megabyte.
-MAX_BYTES = 64 * 2**20
+MAX_BYTES = json_files.MAX_BYTES
 
-
-def read_bytes(path: str, max_bytes: int) -> bytes:
-    """The content of a file; raises InputError if it cannot be read or is larger."""
-    try:
-        with open(path, "rb") as file:
-            content = file.read(max_bytes + 1)
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path.
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path} cannot be read ({reason}); give a file that can.") from None
-    if len(content) > max_bytes:
-        raise InputError(f"{path} is larger than {max_bytes:,} bytes, so it is no cost model.")
-    return content
+# NumPy has arrays of 32 dimensions at most; the table of a layer has about five.
+_MAX_POSITIONS = 16
 
 
 def to_json(cost_model: tables.CostModel, provenance: dict[str, str]) -> dict[str, Any]:
@@ -76,33 +66,15 @@ def _is_number(value) -> bool:
 
 
 def _is_count(value) -> bool:
-    return type(value) is int and value > 0
+    return type(value) is int and 0 < value < 2**31
 
 
-def _read_space(value) -> spec.SearchSpace:
-    """Reads a space, and walks all of it, so that whatever uses it later can too."""
-    problem = "its space is no search space; restore the file, or write it anew."
+def _is_text(value) -> bool:
     try:
-        space = architecture_lib.from_json(value)
-        _require(isinstance(space, spec.SearchSpace) and isinstance(space.name, str), problem)
-        _require(bool(space.blocks) and _is_count(space.filter_base), problem)
-        for block in space.blocks:
-            _require(isinstance(block, spec.Block) and bool(block.layers), problem)
-        choices = traversal.choices_of(space)
-        for slot in slots.layer_slots(space):
-            _require(all(map(_is_count, slot.outputs.options)), problem)
-            # Networks that together have every option of every choice.
-            own = [choices[position].num_options for position in slot.positions]
-            for option in range(max(own, default=1)):
-                layer = traversal.prune(slot.layer, [option % number for number in own])
-                filters = slot.inputs.options[0], slot.outputs.options[0]
-                resolved = architecture_lib.resolve_layer(layer, *filters, space.filter_base)
-                arithmetic.layer_count(resolved, *filters, slot.input_size)
-        if space.reference_indices:
-            traversal.validate_indices(space, space.reference_indices)
-    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
-        raise InputError(problem) from None
-    return space
+        checks.text(value)
+        return True
+    except ValueError:
+        return False
 
 
 def _read_table(number: int, value, num_options: list[int]) -> tables.Table:
@@ -116,9 +88,9 @@ def _read_table(number: int, value, num_options: list[int]) -> tables.Table:
         isinstance(positions, list)
         and bool(positions)
         and all(type(p) is int and 0 <= p < len(num_options) for p in positions)
-        and len(set(positions)) == len(positions),
-        f"{title} has positions {positions!r}; they must be different choices of the space, "
-        f"0 to {len(num_options) - 1}.",
+        and len(set(positions)) == len(positions) <= _MAX_POSITIONS,
+        f"{title} has positions {brief(positions)}; they must be different choices of the space, "
+        f"0 to {len(num_options) - 1}, {_MAX_POSITIONS} at most.",
     )
     shape = [num_options[p] for p in positions]
     values = [value["values"]]
@@ -144,7 +116,7 @@ def from_json(value) -> tables.CostModel:
         "tunas_tf has written.",
     )
     version = value.get("version")
-    _require(_is_count(version), f"its version is {version!r}; it must be {_VERSION}.")
+    _require(_is_count(version), f"its version is {brief(version)}; it must be {_VERSION}.")
     _require(
         version <= _VERSION,
         f"its format has version {version}, but this version of tunas_tf reads up to {_VERSION}; "
@@ -153,43 +125,63 @@ def from_json(value) -> tables.CostModel:
     missing = [entry for entry in _ENTRIES if entry not in value]
     _require(not missing, f"it lacks {', '.join(missing)}; restore the file, or write it anew.")
     for entry in ("name", "unit"):
-        _require(isinstance(value[entry], str), f"its {entry} is {value[entry]!r}, not a text.")
+        _require(_is_text(value[entry]), f"its {entry} is {brief(value[entry])}, not a text.")
     image_size = value["image_size"]
     _require(
         image_size is None or _is_count(image_size),
-        f"its image_size is {image_size!r}; it must be a number of pixels, or null.",
+        f"its image_size is {brief(image_size)}; it must be a number of pixels, or null.",
     )
-    _require(_is_number(value["bias"]), f"its bias is {value['bias']!r}, not a finite number.")
+    bias = value["bias"]
+    _require(_is_number(bias), f"its bias is {brief(bias)}, not a finite number.")
     provenance = value["provenance"]
     _require(
         isinstance(provenance, dict) and all(isinstance(t, str) for t in provenance.values()),
         "its provenance is not a set of names with texts.",
     )
     _require(isinstance(value["tables"], list), "its tables are not a list.")
-    space = _read_space(value["space"])
+    try:
+        space = architecture_lib.space_from_json(value["space"])
+    except ValueError as error:
+        raise InputError(
+            f"its space is no search space ({error}); restore the file, or write it anew."
+        ) from None
     num_options = [choice.num_options for choice in traversal.choices_of(space)]
     read = tuple(
         _read_table(number, table, num_options) for number, table in enumerate(value["tables"])
     )
     cost_model = tables.CostModel(
-        value["name"], value["unit"], space, read, float(value["bias"]), image_size
+        value["name"], value["unit"], space, read, float(bias), image_size
     )
     stages.check_tables(cost_model)
     return cost_model
 
 
-def load(path: str) -> tables.CostModel:
-    """Reads and checks a cost model file; raises InputError, one sentence with the path."""
-    content = read_bytes(path, MAX_BYTES)
+def _load(path: str) -> tuple[tables.CostModel, dict[str, str]]:
+    """What a file holds: the cost model, and where it is from."""
     try:
-        return from_json(json.loads(content))
+        value = json_files.parse_json(json_files.read_bytes(path, MAX_BYTES))
+        return from_json(value), value["provenance"]
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}); give a cost model file."
+        ) from None
     except InputError as error:
         reason = str(error)
-    except (MemoryError, RecursionError):
-        reason = "it is nested too deeply, or too large."
-    except ValueError as error:  # No JSON, or no UTF-8.
-        reason = f"it is not JSON ({error}); restore the file, or write it anew."
+    except ValueError as error:
+        reason = f"{error}; restore the file, or write it anew."
     raise InputError(f"the cost model file {path} cannot be used: {reason}")
+
+
+def load(path: str) -> tables.CostModel:
+    """Reads and checks a cost model file; raises InputError, one sentence with the path."""
+    cost_model, _ = _load(path)
+    return cost_model
+
+
+def load_provenance(path: str) -> dict[str, str]:
+    """Where the figures of a cost model file come from: names and texts; errors as of `load`."""
+    _, provenance = _load(path)
+    return provenance
 
 
 def save(cost_model: tables.CostModel, path: str, provenance: dict[str, str]) -> None:

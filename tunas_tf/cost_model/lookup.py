@@ -10,7 +10,7 @@ import importlib.resources
 import os
 from typing import Any, Iterator, Optional, Union
 
-from tunas_tf.common.errors import InputError
+from tunas_tf.common.errors import InputError, brief
 from tunas_tf.cost_model import files
 from tunas_tf.cost_model.analytic import analytic
 from tunas_tf.cost_model.published import pixel1
@@ -38,8 +38,8 @@ def ignored_inputs(name: str) -> tuple[str, ...]:
         return _ANALYTIC[name]
     if name not in _LATENCIES and not os.path.exists(name):
         raise InputError(
-            f"there is no cost model {name!r}; use one of {', '.join(NAMES)}, or the path of a "
-            "cost model file (there is no file of that name either)."
+            f"there is no cost model {brief(name)}; use one of {', '.join(NAMES)}, or the path of "
+            "a cost model file (there is no file of that name either)."
         )
     return ("image_size", "num_classes")
 

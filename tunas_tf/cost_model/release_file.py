@@ -21,8 +21,8 @@ from typing import NamedTuple, NoReturn, Union
 
 import numpy as np
 
-from tunas_tf.common.errors import InputError
-from tunas_tf.cost_model.files import read_bytes
+from tunas_tf.common.errors import InputError, brief, one_line
+from tunas_tf.common.json_files import read_bytes
 
 __all__ = ["Figures", "read"]
 
@@ -91,7 +91,7 @@ class _Refusal(Exception):
     """The file holds more than data: what, as a clause, and in which line."""
 
     def __init__(self, reason: str, line: int):
-        super().__init__(f"line {line} {reason}")
+        super().__init__(f"line {line} {one_line(reason)}")
 
 
 def _check_amount_of_code(source: str) -> None:
@@ -226,7 +226,12 @@ def read(path: str, ssd: str) -> Figures:
     Raises:
       InputError: the file cannot be read, holds more than data, or no figures for `ssd`.
     """
-    content = read_bytes(path, _MAX_BYTES)
+    try:
+        content = read_bytes(path, _MAX_BYTES)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}); give the Python file of the release."
+        ) from None
     try:
         # As Python reads lines, so that both agree on where comments end.
         source = re.sub("\r\n?", "\n", content.decode("utf-8-sig"))
@@ -241,7 +246,7 @@ def read(path: str, ssd: str) -> Figures:
     number_format = definitions.get(_NUMBER_FORMAT)
     if number_format != _FLOAT32:
         raise InputError(
-            f"{path} has {_NUMBER_FORMAT} = {number_format!r}; only {_FLOAT32!r}, big-endian "
+            f"{path} has {_NUMBER_FORMAT} = {brief(number_format)}; only {_FLOAT32!r}, big-endian "
             "float32, can be read."
         )
     figures = []
@@ -254,7 +259,7 @@ def read(path: str, ssd: str) -> Figures:
         if ssd not in dictionary:
             raise InputError(
                 f"{name} of {path} has nothing for {ssd!r}; --ssd can be "
-                f"{', '.join(dictionary) or 'nothing, as it is empty'}."
+                f"{one_line(', '.join(dictionary)) or 'nothing, as it is empty'}."
             )
         figures.append(_read_numbers(path, f"{name}[{ssd!r}]", dictionary[ssd]))
     coefficients, biases = figures

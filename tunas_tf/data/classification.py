@@ -8,13 +8,14 @@ from typing import Optional
 import tensorflow as tf
 
 from tunas_tf.common.errors import InputError
-from tunas_tf.data import digits, preprocessing
+from tunas_tf.data import digits, order, preprocessing
 from tunas_tf.data.batches import filled_batches
 from tunas_tf.data.conventions import conventions_of
 from tunas_tf.data.image_folder import FolderSource
 from tunas_tf.data.image_source import ImageSource
 from tunas_tf.data.splits import SplitDataset, default_dataset_dir, num_reward_examples
 from tunas_tf.data.tfds_source import TfdsSource
+from tunas_tf.data.tolerance import ON_BROKEN, map_images
 
 __all__ = ["ClassificationDataset", "load"]
 
@@ -46,24 +47,40 @@ class ClassificationDataset(SplitDataset):
             return False
         return max(self.source.image_shape) <= max(_SMALL_SIDE, self.image_size)
 
+    def _decoded(self, split: str) -> Optional[tf.data.Dataset]:
+        """(decoded image, label) in the order of the source; None if memory would not hold them.
+
+        Decoding a small image takes longer than all that follows: do it once.
+        """
+        shape = self.source.image_shape
+        if shape is None or self.num_examples(split) * math.prod(shape) * 3 > _CACHE_BYTES:
+            return None
+        return map_images(
+            self.source.examples(*self.source_range(split)),
+            lambda encoded, label: tf.ensure_shape(preprocessing.decode(encoded), [*shape, 3]),
+            self.on_broken,
+            keep=lambda image, encoded, label: (image, label),
+        )
+
     def _shuffled(self, split: str, seed: int) -> tf.data.Dataset:
         """The examples in random order, (encoded or decoded image, label), endlessly."""
-        shape = self.source.image_shape
-        num_examples = self.num_examples(split)
-        if shape is None or num_examples * math.prod(shape) * 3 > _CACHE_BYTES:
+        if (decoded := self._decoded(split)) is None:
             return self.source.examples(*self.source_range(split), shuffle_seed=seed).repeat()
-        # Decoding a small image takes longer than all that follows: do it once.
-        decoded = self.source.examples(*self.source_range(split)).map(
-            lambda encoded, label: (
-                tf.ensure_shape(preprocessing.decode(encoded), [*shape, 3]),
-                label,
-            ),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
-        return decoded.cache().shuffle(num_examples, seed=seed).repeat()
+        return decoded.cache().shuffle(self.num_examples(split), seed=seed).repeat()
+
+    def _ordered(self, split: str, seed: int, first: int) -> tf.data.Dataset:
+        """The same in an order in which one can begin with any example."""
+        if (decoded := self._decoded(split)) is None:
+            return self.source.ordered_examples(*self.source_range(split), seed, first)
+        return order.in_memory(decoded, self.num_examples(split), seed, first)
 
     def training_batches(
-        self, split: str, batch_size: int, seed: int, augment: bool = True
+        self,
+        split: str,
+        batch_size: int,
+        seed: int,
+        augment: bool = True,
+        first_batch: Optional[int] = None,
     ) -> tf.data.Dataset:
         """Endless batches (images, labels int32 [batch_size]) in random order.
 
@@ -74,44 +91,51 @@ class ClassificationDataset(SplitDataset):
           batch_size: examples in each batch.
           seed: of the order and of the augmentation.
           augment: whether to change images at random, or to prepare them as for evaluation.
+          first_batch: which batch of the endless sequence to begin with, from 0. The sequence is
+            another one than without it, and a little slower.
         """
         if split == "test":
             raise ValueError("the test split is never trained on; use evaluation_batches.")
 
         whole = self.takes_whole_images
+        first = (first_batch or 0) * batch_size
+        if first_batch is None:
+            examples = self._shuffled(split, seed)
+        else:
+            examples = self._ordered(split, seed, first)
 
         def prepare(index, example):
-            image, label = example
-            if augment:
-                seeds = tf.stack([seed, index])
-                image = preprocessing.training_image(
-                    image, seeds, self.image_size, whole, self.flip
-                )
-            else:
-                image = preprocessing.evaluation_image(image, self.image_size, whole)
-            return image, label
+            image, _ = example
+            if not augment:
+                return preprocessing.evaluation_image(image, self.image_size, whole)
+            seeds = tf.stack([seed, index])
+            return preprocessing.training_image(image, seeds, self.image_size, whole, self.flip)
 
-        return (
-            self._shuffled(split, seed)
-            .enumerate()
-            .map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-            .batch(batch_size, drop_remainder=True)
-            .prefetch(tf.data.AUTOTUNE)
+        is_encoded = examples.element_spec[0].dtype == tf.string
+        prepared = map_images(
+            examples.enumerate(first),
+            prepare,
+            self.on_broken if is_encoded else "keep",
+            keep=lambda image, index, example: (image, example[1]),
         )
+        return prepared.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
     def evaluation_batches(self, split: str, batch_size: int) -> tf.data.Dataset:
         """Each example once: (images, labels int32 [batch_size], weights float32 [batch_size]).
 
-        The last batch is filled up with black images of weight 0; all others weigh 1.
+        The last batch is filled up with black images of weight 0; all others weigh 1. Images
+        that cannot be decoded are left out.
         """
 
         whole = self.takes_whole_images
-
-        def prepare(encoded, label):
-            return preprocessing.evaluation_image(encoded, self.image_size, whole), label
-
-        examples = self.source.examples(*self.source_range(split)).map(
-            prepare, num_parallel_calls=tf.data.AUTOTUNE
+        examples = map_images(
+            self.source.examples(*self.source_range(split)),
+            lambda encoded, label: (
+                preprocessing.evaluation_image(encoded, self.image_size, whole),
+                label,
+            ),
+            self.on_broken,
+            leave_out=True,
         )
         return filled_batches(examples, batch_size, padding=(0, 0))
 
@@ -121,6 +145,7 @@ def load(
     dataset_dir: Optional[str],
     image_size: int,
     reward_fraction: Optional[float] = None,
+    on_broken: str = "skip",
 ) -> ClassificationDataset:
     """Opens a dataset. `digits` is made if it is not there; nothing is ever downloaded.
 
@@ -132,17 +157,21 @@ def load(
       image_size: side of the network's input in pixels.
       reward_fraction: share of the training set, its first examples, whose accuracy is the
         search's reward. None: the dataset's own (`conventions`).
+      on_broken: what becomes of images that cannot be decoded, one of `tolerance.ON_BROKEN`.
     """
+    if on_broken not in ON_BROKEN:
+        raise InputError(f"on_broken is {on_broken!r}; use {', '.join(ON_BROKEN)}.")
     if image_size < 1:
         raise InputError(f"image_size is {image_size}; it must be 1 or more.")
     if name == "image_folder" and not dataset_dir:
         raise InputError("image_folder needs a directory; give it as --dataset_dir.")
     dataset_dir = os.path.expanduser(dataset_dir or default_dataset_dir(embedded=name == "digits"))
     if name == "image_folder":
-        source = FolderSource(dataset_dir)
+        source = FolderSource(dataset_dir, on_broken)
     else:
         if name == "digits":
             digits.prepare(dataset_dir)
+            on_broken = "keep"  # They are our own.
         source = TfdsSource(name, dataset_dir)
     conventions = conventions_of(name)
     if reward_fraction is None:
@@ -156,5 +185,6 @@ def load(
         reward_fraction=reward_fraction,
         num_reward_examples=num_reward_examples(source, reward_fraction),
         flip=conventions.flip,
+        on_broken=on_broken,
         source=source,
     )

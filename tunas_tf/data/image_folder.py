@@ -7,6 +7,7 @@ from typing import Optional
 import tensorflow as tf
 
 from tunas_tf.common.errors import InputError
+from tunas_tf.data import image_check, order
 from tunas_tf.data.image_source import Part
 
 __all__ = ["FolderSource"]
@@ -29,14 +30,24 @@ class FolderSource:
     numbered in the order of their names.
 
     An `ImageSource` whose class names are those of the class directories; images may differ
-    in size.
+    in size. Files whose first or last bytes show that they hold no image are left out (see
+    `image_check`), with one warning.
     """
 
     image_shape = None
     splits = ("train", "test")
     remedy = "replace or remove the file"
 
-    def __init__(self, directory: str):
+    def __init__(self, directory: str, on_broken: str = "skip"):
+        """Looks at all files.
+
+        Args:
+          directory: of the images.
+          on_broken: one of `tolerance.ON_BROKEN`.
+
+        Raises:
+          InputError: it is no such directory or, to "stop", holds a broken image.
+        """
         directory = os.path.expanduser(directory)
         if not os.path.isdir(directory):
             raise InputError(
@@ -48,9 +59,12 @@ class FolderSource:
             test_directory = _find_test_directory(directory)
             train, test = _images_by_class(train_directory), _images_by_class(test_directory)
             _check_same_classes(directory, train, test)
+            train, test = _without_broken(directory, on_broken, train, test)
             self._test_name = os.path.basename(test_directory)
         else:
-            train, test = _divide(_images_by_class(directory))
+            train, test = _divide(
+                *_without_broken(directory, on_broken, _images_by_class(directory))
+            )
             self._test_name = "test"
         self.class_names = tuple(sorted(train))
         self.num_classes = len(train)
@@ -73,13 +87,28 @@ class FolderSource:
     def examples(
         self, split: str, start: int, stop: int, shuffle_seed: Optional[int] = None
     ) -> tf.data.Dataset:
-        paths, labels = zip(*self._examples[split][start:stop])
-        dataset = tf.data.Dataset.from_tensor_slices((list(paths), tf.constant(labels, tf.int32)))
+        files = self._files(split, start, stop)
         if shuffle_seed is not None:
-            dataset = dataset.shuffle(len(paths), seed=shuffle_seed)
-        return dataset.map(
-            lambda path, label: (tf.io.read_file(path), label), num_parallel_calls=tf.data.AUTOTUNE
-        )
+            files = files.shuffle(stop - start, seed=shuffle_seed)
+        return _read_files(files)
+
+    def ordered_examples(
+        self, split: str, start: int, stop: int, seed: int, first: int
+    ) -> tf.data.Dataset:
+        files = self._files(split, start, stop)
+        return _read_files(order.in_memory(files, stop - start, seed, first))
+
+    def _files(self, split: str, start: int, stop: int) -> tf.data.Dataset:
+        """(path, label int32) of examples `start` to `stop`."""
+        paths, labels = zip(*self._examples[split][start:stop])
+        return tf.data.Dataset.from_tensor_slices((list(paths), tf.constant(labels, tf.int32)))
+
+
+def _read_files(files: tf.data.Dataset) -> tf.data.Dataset:
+    """(path, label) -> (encoded image, label)."""
+    return files.map(
+        lambda path, label: (tf.io.read_file(path), label), num_parallel_calls=tf.data.AUTOTUNE
+    )
 
 
 def _hash(class_name: str, path: str) -> str:
@@ -108,6 +137,37 @@ def _images_by_class(directory: str) -> dict[str, list[tuple[str, str]]]:
             f"({', '.join(_EXTENSIONS)}) or remove its folder."
         )
     return images
+
+
+def _without_broken(directory: str, on_broken: str, *parts: dict) -> list[dict]:
+    """What `_images_by_class` returned, once or several times, without broken images."""
+    paths = [path for part in parts for images in part.values() for _, path in images]
+    if on_broken == "keep":
+        # Reading from a FIFO would never end.
+        if irregular := [path for path in paths if not os.path.isfile(path)]:
+            raise InputError(f"{irregular[0]} is no regular file; replace or remove it.")
+        return list(parts)
+    broken = image_check.find_broken(paths)
+    if not broken:
+        return list(parts)
+    if on_broken == "stop":
+        raise InputError(
+            f"{len(broken)} of the {len(paths)} images in {directory} cannot be decoded: "
+            f"{image_check.describe(broken)}; replace or remove these files."
+        )
+    image_check.warn(directory, broken, len(paths))
+    left_out = {path for path, _ in broken}
+
+    def sound(images):
+        return [(digest, path) for digest, path in images if path not in left_out]
+
+    whole = [{name: sound(images) for name, images in part.items()} for part in parts]
+    if empty := [name for part in whole for name, images in part.items() if not images]:
+        raise InputError(
+            f"the class {empty[0]} in {directory} has no image that can be decoded: "
+            f"{image_check.describe(broken)}; replace these files."
+        )
+    return whole
 
 
 def _images_below(class_directory: str, name: str) -> list[tuple[str, str]]:

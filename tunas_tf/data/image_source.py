@@ -52,3 +52,11 @@ class ImageSource(Protocol):
 
         With a seed their order is random, another one in each repetition.
         """
+
+    def ordered_examples(
+        self, split: str, start: int, stop: int, seed: int, first: int
+    ) -> tf.data.Dataset:
+        """Examples `start` to `stop` in a random order that is a function of the seed, endlessly.
+
+        The sequence begins with its example `first`, and nothing depends on what came before.
+        """

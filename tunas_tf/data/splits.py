@@ -36,6 +36,7 @@ class SplitDataset:
       reward_fraction: share of the training set that is "search_validation".
       num_reward_examples: size of "search_validation".
       flip: whether training mirrors images; false for datasets of writing.
+      on_broken: what becomes of images that cannot be decoded, one of `tolerance.ON_BROKEN`.
       source: the encoded images.
     """
 
@@ -47,6 +48,7 @@ class SplitDataset:
     reward_fraction: float
     num_reward_examples: int
     flip: bool
+    on_broken: str
     source: SplitSource
 
     def source_range(self, split: str) -> tuple[str, int, int]:

@@ -3,7 +3,6 @@
 from concurrent import futures
 import contextlib
 import io
-import json
 import os
 import shlex
 import struct
@@ -12,17 +11,15 @@ from typing import Iterator, Optional
 
 from absl import logging
 from etils import epath
-from google.protobuf import json_format
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import naming, read_only_builder
 
-from tunas_tf.common.errors import InputError
+from tunas_tf.common.errors import InputError, one_line
+from tunas_tf.common.json_files import parse_json, read_bytes
+from tunas_tf.data import tfds_descriptions
 from tunas_tf.data.conventions import base_name
 
 __all__ = ["check_split", "open_builder", "preparation", "quiet_tfds"]
-
-# What every prepared version of a dataset has beside its images.
-_DESCRIPTIONS = ("dataset_info.json", "features.json")
 
 # TFRecord: length (8 bytes) and its checksum (4) before each record, a checksum (4) behind it.
 _RECORD_HEADER = 12
@@ -77,13 +74,12 @@ def preparation(name: str, dataset_dir: str) -> str:
 def _description_problem(directory: str) -> Optional[str]:
     """What is wrong with the descriptions of a version of a dataset below `directory`."""
     for parent, _, files in os.walk(directory):
-        if not any(file in _DESCRIPTIONS or ".tfrecord" in file for file in files):
+        if not any(file in tfds_descriptions.FILE_NAMES or ".tfrecord" in file for file in files):
             continue
-        for description in _DESCRIPTIONS:
+        for description in tfds_descriptions.FILE_NAMES:
             path = os.path.join(parent, description)
             try:
-                with open(path, encoding="utf-8") as file:
-                    json.load(file)
+                parse_json(read_bytes(path))
             except FileNotFoundError:
                 return f"{parent} has no {description}; delete that directory"
             except (OSError, ValueError):
@@ -100,11 +96,18 @@ def open_builder(name: str, dataset_dir: str) -> tfds.core.DatasetBuilder:
             f"{name!r} is not a name of a dataset; give digits, image_folder, or a name of "
             'tensorflow-datasets like "cifar10", "emnist/letters" or "my_dataset:1.0.0".'
         ) from None
+    directory = os.path.join(dataset_dir, base_name(name))
+    if danger := tfds_descriptions.problem(directory):
+        raise InputError(
+            f"the dataset {name!r} is not opened: {danger}; delete that directory and "
+            f"{preparation(name, dataset_dir)}."
+        )
     try:
         with quiet_tfds():
             return read_only_builder.builder_from_files(name, data_dir=dataset_dir)
-    except (OSError, ValueError, json_format.ParseError) as error:
-        problem = _description_problem(os.path.join(dataset_dir, base_name(name)))
+    # TFDS has no exception of its own for descriptions that make no sense.
+    except Exception as error:  # pylint: disable=broad-except
+        problem = _description_problem(directory)
         command = preparation(name, dataset_dir)
         if problem:
             message = f"the dataset {name!r} is incomplete: {problem} and {command}."
@@ -115,8 +118,8 @@ def open_builder(name: str, dataset_dir: str) -> tfds.core.DatasetBuilder:
             )
         else:
             message = (
-                f"the dataset {name!r} in {dataset_dir} cannot be opened ({error}); delete it "
-                f"and {command}."
+                f"the dataset {name!r} in {dataset_dir} cannot be opened ({one_line(error)}); "
+                f"delete it and {command}."
             )
         raise InputError(message) from None
 
@@ -176,7 +179,11 @@ def check_split(name: str, dataset_dir: str, builder: tfds.core.DatasetBuilder, 
     if split not in splits or not splits[split].num_examples:
         problem = f"has no {split!r} split, only {', '.join(splits) or 'none'}"
     else:
-        problem = _file_problem(builder, split)
+        try:
+            problem = _file_problem(builder, split)
+        # TFDS has no exception of its own for names that no file can have.
+        except Exception as error:  # pylint: disable=broad-except
+            problem = f"has a description that makes no sense ({one_line(error)})"
     if problem:
         raise InputError(
             f"the dataset {name} in {builder.data_path} {problem}; to have it, delete that "

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tunas_tf.common.errors import InputError
-from tunas_tf.data import tfds_files
+from tunas_tf.data import tfds_files, tfds_shards
 from tunas_tf.data.conventions import BACKGROUND, conventions_of
 from tunas_tf.data.image_source import Part
 from tunas_tf.data.tfds_files import quiet_tfds
@@ -18,6 +18,9 @@ __all__ = ["TfdsSource"]
 
 # Encoded images held for shuffling: about 450 MB of ImageNet's JPEGs.
 _SHUFFLE_BUFFER = 4096
+
+# In an exact order there are two blocks of encoded images in memory.
+_BLOCK_SIZE = _SHUFFLE_BUFFER // 2
 
 
 class TfdsSource:
@@ -106,6 +109,33 @@ class TfdsSource:
     ) -> tf.data.Dataset:
         return self._read(self.origin(split), start, stop, shuffle_seed)
 
+    def ordered_examples(
+        self, split: str, start: int, stop: int, seed: int, first: int
+    ) -> tf.data.Dataset:
+        with quiet_tfds():
+            dataset = tfds_shards.ordered_examples(
+                self._builder,
+                f"{self.origin(split)}[{start}:{stop}]",
+                self._decoding,
+                _BLOCK_SIZE,
+                seed,
+                first,
+            )
+        return dataset.map(self._image_and_label)
+
+    @property
+    def _decoding(self) -> tfds.decode.PartialDecoding:
+        return tfds.decode.PartialDecoding(
+            {self._image_key: True, self._label_key: True},
+            decoders={self._image_key: tfds.decode.SkipDecoding()},
+        )
+
+    def _image_and_label(self, example: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        label = tf.cast(example[self._label_key], tf.int32)
+        if self._conventions.background_class:
+            label = tf.where(label >= 0, label + 1, label)
+        return example[self._image_key], label
+
     def _read(self, split: str, start: int, stop: int, shuffle_seed=None) -> tf.data.Dataset:
         """The same for one of the dataset's own splits."""
         shuffle = shuffle_seed is not None
@@ -116,19 +146,9 @@ class TfdsSource:
                 read_config=tfds.ReadConfig(
                     shuffle_seed=shuffle_seed, try_autocache=False, skip_prefetch=True
                 ),
-                decoders=tfds.decode.PartialDecoding(
-                    {self._image_key: True, self._label_key: True},
-                    decoders={self._image_key: tfds.decode.SkipDecoding()},
-                ),
+                decoders=self._decoding,
             )
-
-        def image_and_label(example):
-            label = tf.cast(example[self._label_key], tf.int32)
-            if self._conventions.background_class:
-                label = tf.where(label >= 0, label + 1, label)
-            return example[self._image_key], label
-
-        dataset = dataset.map(image_and_label)
+        dataset = dataset.map(self._image_and_label)
         return dataset.shuffle(_SHUFFLE_BUFFER, seed=shuffle_seed) if shuffle else dataset
 
 

@@ -9,7 +9,7 @@ from typing import Iterator, NamedTuple, Optional, Sequence
 
 from absl import logging
 
-from tunas_tf.common.errors import InputError
+from tunas_tf.common.errors import InputError, one_line
 
 __all__ = ["AdbDevice", "ShellResult", "connect"]
 
@@ -37,7 +37,7 @@ class ShellResult(NamedTuple):
     @property
     def last_line(self) -> str:
         """The last line of the output that holds something: usually the reason of a failure."""
-        lines = [line.strip() for line in self.output.splitlines() if line.strip()]
+        lines = [one_line(line) for line in self.output.splitlines() if line.strip()]
         return lines[-1] if lines else "no output"
 
 
@@ -93,7 +93,7 @@ def connect(serials: Sequence[str] = (), program: str = "adb") -> list["AdbDevic
         is no adb.
     """
     states = _states(program)
-    listed = ", ".join(f"{serial} ({state})" for serial, state in states.items())
+    listed = one_line(", ".join(f"{serial} ({state})" for serial, state in states.items()))
     if not states:
         raise InputError(
             "no Android device is connected; connect one and switch on USB debugging in its "
@@ -103,12 +103,12 @@ def connect(serials: Sequence[str] = (), program: str = "adb") -> list["AdbDevic
         raise InputError(f"several devices are connected: {listed}; choose with --serial.")
     for serial in serials or states:
         if serial not in states:
-            raise InputError(f"there is no device {serial}; connected: {listed}.")
+            raise InputError(f"there is no device {one_line(serial)}; connected: {listed}.")
         state = states[serial]
         if state != "device":
             # Others tell themselves what to do: "no permissions (...); see [...]".
-            remedy = _REMEDIES.get(state, f"cannot be used, adb says: {state}")
-            raise InputError(f"the device {serial} {remedy}.")
+            remedy = _REMEDIES.get(state, f"cannot be used, adb says: {one_line(state)}")
+            raise InputError(f"the device {one_line(serial)} {remedy}.")
     return [AdbDevice(serial, program) for serial in dict.fromkeys(serials or states)]
 
 
@@ -134,7 +134,7 @@ class AdbDevice:
         # shows that the output is complete.
         arguments = ["-s", self.serial, "shell", f"{command} 2>&1; echo exit_code=$?"]
         result = _run(self._program, arguments, timeout_seconds)
-        match = re.search(r"exit_code=(\d+)\s*\Z", result.stdout)
+        match = re.search(r"exit_code=(\d{1,9})\s*\Z", result.stdout)
         if match is None:
             raise InputError(
                 f"the output of the device {self.serial} broke off ({_failure(result)}); check "
@@ -144,7 +144,7 @@ class AdbDevice:
 
     def property(self, name: str) -> str:
         """A system property, e.g. "ro.product.model"; "unknown" if it is not set."""
-        return self.shell(f"getprop {name}").output.strip() or "unknown"
+        return one_line(self.shell(f"getprop {name}").output) or "unknown"
 
     def push(self, local: str, remote: str) -> None:
         """Copies a file to the device; raises InputError if that fails."""

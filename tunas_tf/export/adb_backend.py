@@ -6,7 +6,7 @@ import re
 import tempfile
 from typing import Iterator, Optional, Sequence
 
-from tunas_tf.common.errors import InputError
+from tunas_tf.common.errors import InputError, one_line
 from tunas_tf.export import benchmark_model, latency
 from tunas_tf.export.adb import AdbDevice, ShellResult
 
@@ -177,7 +177,7 @@ class AdbBackend:
         if result.exit_code == 0:
             return
         errors = re.findall(r"^(ERROR: .+?)\s*$", result.output, re.MULTILINE)
-        reason = errors[0] if errors else result.last_line
+        reason = one_line(errors[0]) if errors else result.last_line
         device = f"the device {self._device.serial}"
         if result.exit_code in (126, 127):  # What shells return for what they cannot start.
             raise InputError(

@@ -17,7 +17,7 @@ import math
 import re
 from typing import Optional
 
-from tunas_tf.common.errors import InputError
+from tunas_tf.common.errors import InputError, one_line
 from tunas_tf.export.latency import Latency
 
 __all__ = ["MAX_SECONDS", "command", "parse"]
@@ -128,6 +128,6 @@ def parse(output: str) -> Latency:
         return latency
     except (KeyError, ValueError) as error:
         raise InputError(
-            f"what benchmark_model printed cannot be read ({error}); use a build of "
+            f"what benchmark_model printed cannot be read ({one_line(error)}); use a build of "
             "TensorFlow's tensorflow/lite/tools/benchmark."
         ) from None

@@ -22,6 +22,7 @@ from typing import Any, Optional, Protocol, Sequence, Union
 import numpy as np
 
 from tunas_tf.common.errors import InputError
+from tunas_tf.common.json_files import read_bytes
 
 __all__ = [
     "Backend",
@@ -39,6 +40,9 @@ __all__ = [
 
 _FORMAT = "tunas_tf latency"
 _VERSION = 1
+
+# Of a FlatBuffer, whose offsets have 32 bits and a sign.
+_MAX_MODEL_BYTES = 2**31
 
 # A model to measure: the contents of a .tflite file, or its path.
 Model = Union[bytes, str, os.PathLike]
@@ -156,12 +160,11 @@ def read_model(model: Model) -> bytes:
     content = model
     if not isinstance(model, bytes):
         try:
-            with open(model, "rb") as file:
-                content = file.read()
-        except (OSError, ValueError) as error:  # ValueError: a null character in the path.
-            reason = getattr(error, "strerror", None) or error
+            content = read_bytes(model, _MAX_MODEL_BYTES)
+        except OSError as error:
             raise InputError(
-                f"the model {model_name(model)} cannot be read ({reason}); give a .tflite file."
+                f"the model {model_name(model)} cannot be read ({error.strerror}); give a .tflite "
+                "file."
             ) from None
     # A FlatBuffer names its schema in the bytes 4 to 7.
     if content[4:8] != b"TFL3":

@@ -15,7 +15,7 @@ import ai_edge_litert
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from tunas_tf.common.errors import InputError
+from tunas_tf.common.errors import InputError, brief, one_line
 from tunas_tf.export import latency
 from tunas_tf.export.quiet import quiet_native_code
 
@@ -86,12 +86,13 @@ class _LoadedModel:
                     experimental_op_resolver_type=resolver,
                 )
                 self._interpreter.allocate_tensors()
+                inputs = self._interpreter.get_input_details()
         except (RuntimeError, ValueError) as error:
             raise self._refusal(error) from None
         generator = np.random.default_rng(seed=0)
         self._inputs = [
             (details["index"], self._random_input(details, generator))
-            for details in self._interpreter.get_input_details()
+            for details in inputs
         ]
 
     def prepare(self) -> None:
@@ -108,22 +109,25 @@ class _LoadedModel:
     def _refusal(self, error: Exception) -> InputError:
         text = str(error)
         if "Select TensorFlow op" in text:
-            operators = ", ".join(sorted(set(re.findall(r"\((Flex\w+)\)", text)))) or "Flex"
+            names = sorted(set(re.findall(r"\((Flex\w+)\)", text)))
+            operators = one_line(", ".join(names)) or "Flex"
             return InputError(
                 f"{self._name} needs operations of TensorFlow ({operators}), which the TFLite "
                 "runtime does not have; export it with TFLite's built-in operations only."
             )
         return InputError(
-            f"LiteRT cannot run {self._name} ({text or type(error).__name__}); export it again."
+            f"LiteRT cannot run {self._name} ({one_line(text) or type(error).__name__}); export it "
+            "again."
         )
 
     def _random_input(self, details: dict, generator: np.random.Generator) -> np.ndarray:
         """Values in [0, 1) or, of quantised inputs, in the whole range of their type."""
+        name = one_line(details["name"])
         # An open batch size is 1. Other open sizes would be 1 as well, which nobody means.
         if -1 in details["shape_signature"][1:]:
             raise InputError(
-                f"the input {details['name']} of {self._name} has the open shape "
-                f"{details['shape_signature'].tolist()}; export the model with a fixed size."
+                f"the input {name} of {self._name} has the open shape "
+                f"{brief(details['shape_signature'].tolist())}; export the model with a fixed size."
             )
         dtype = details["dtype"]
         if dtype == np.float32:
@@ -134,7 +138,7 @@ class _LoadedModel:
                 limits.min, limits.max, details["shape"], dtype, endpoint=True
             )
         raise InputError(
-            f"the input {details['name']} of {self._name} is {np.dtype(dtype).name}; only models "
+            f"the input {name} of {self._name} is {np.dtype(dtype).name}; only models "
             "with float32, int8, uint8 or int16 inputs can be measured with random numbers."
         )
 

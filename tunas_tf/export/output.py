@@ -5,12 +5,17 @@ import json
 import os
 from typing import Any
 
+from tunas_tf.common import checks
 from tunas_tf.common.errors import InputError
+from tunas_tf.common.json_files import parse_json, read_bytes
+from tunas_tf.search_space.architecture import Architecture, network_from_json
 
-__all__ = ["FORMAT", "check", "metadata_path", "write"]
+__all__ = ["FORMAT", "check", "metadata_path", "read_network", "write"]
 
 # Marks the JSON files that are ours.
 FORMAT = "tunas_tf export"
+
+_DESCRIPTION = checks.record({"architecture": checks.anything})
 
 
 def metadata_path(output: str) -> str:
@@ -42,11 +47,28 @@ def check(output: str) -> None:
 
 def _is_export(path: str) -> bool:
     try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
+        content = parse_json(read_bytes(path))
     except (OSError, ValueError):
         return False
     return isinstance(content, dict) and content.get("format") == FORMAT
+
+
+def read_network(model: str) -> Architecture:
+    """The network in a .tflite file, by its description.
+
+    Raises:
+      InputError: there is no description, or it is something else.
+    """
+    path = metadata_path(model)
+    try:
+        description = parse_json(read_bytes(path))
+        _DESCRIPTION(description)
+        return network_from_json(description["architecture"])
+    except (OSError, ValueError):
+        raise InputError(
+            f"there is no description of the network in {model}: {path} is missing or something "
+            "else; give a file from export_tflite, or leave --cost_model out."
+        ) from None
 
 
 def write(output: str, tflite: bytes, metadata: dict[str, Any]) -> None:

@@ -7,10 +7,10 @@ from typing import Any, Iterator, Optional
 import tensorflow as tf
 import tf_keras
 
-from tunas_tf.common.errors import InputError
+from tunas_tf.common.errors import InputError, one_line
 from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space.architecture import Architecture
-from tunas_tf.training import run_directory
+from tunas_tf.training import checkpoints, run_directory
 
 __all__ = ["TrainedRun", "open_checkpoint", "readable", "restore", "saved_shapes", "shared_values"]
 
@@ -68,7 +68,7 @@ def open_checkpoint(directory: str, command: str) -> tuple[dict[str, Any], str]:
       InputError: it is no such run, or has no checkpoint.
     """
     config = run_directory.load_config(directory, command)
-    checkpoint = tf.train.latest_checkpoint(directory)
+    checkpoint = checkpoints.newest(directory)
     if checkpoint is None:
         raise InputError(f"{directory} holds no checkpoint; train the network first.")
     return config, checkpoint
@@ -83,7 +83,7 @@ def shared_values(directory: str, config: dict[str, Any], checkpoint: str) -> di
         "checkpoint": checkpoint,
         "weights": "averaged_network" if values.get("ema_decay") else "network",
         "step": int(checkpoint.rpartition("-")[2]),
-        "architecture": architecture_lib.from_json(values["network"]),
+        "architecture": architecture_lib.network_from_json(values["network"]),
         "dataset_dir": config["flags"]["dataset_dir"],
         **{name: values[name] for name in (*same, "train_split", "test_split")},
     }
@@ -96,10 +96,17 @@ def readable(directory: str) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (IndexError, KeyError, TypeError, ValueError, tf.errors.OpError) as error:
+    except (
+        AttributeError,
+        IndexError,
+        KeyError,
+        TypeError,
+        ValueError,
+        tf.errors.OpError,
+    ) as error:
+        reason = one_line(f"{type(error).__name__}: {error}")
         raise InputError(
-            f"the run in {directory} cannot be read ({type(error).__name__}: {error}); give the "
-            "directory of another run."
+            f"the run in {directory} cannot be read ({reason}); give the directory of another run."
         ) from None
 
 

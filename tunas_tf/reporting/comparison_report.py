@@ -4,11 +4,13 @@ import glob
 import os
 from typing import Any, Optional
 
+from tunas_tf.common import checks
+from tunas_tf.common.errors import InputError
 from tunas_tf.comparison import results as results_lib
 from tunas_tf.comparison import verdict
 from tunas_tf.comparison.results import Result
-from tunas_tf.reporting import charts, drawing, page
-from tunas_tf.reporting.run_files import read_json
+from tunas_tf.reporting import drawing, page
+from tunas_tf.reporting.run_files import picture_uri, read_json
 from tunas_tf.reporting.settings_section import settings_section
 
 __all__ = ["report"]
@@ -19,6 +21,51 @@ _KINDS = {
     "reference": "reference",
     "evolution": "evolution",
 }
+
+_NUMBER = checks.nullable(checks.number())
+_CORRELATION = checks.record(dict.fromkeys(("estimate", "low", "high"), _NUMBER))
+_SUMMARY = checks.record(
+    {},
+    {
+        "verdict": checks.list_of(checks.text),
+        "means": checks.mapping_of(
+            checks.record(
+                {
+                    "networks": checks.integer(0),
+                    **dict.fromkeys(("mean", "low", "high"), _NUMBER),
+                }
+            )
+        ),
+        "fidelity": checks.mapping_of(
+            checks.record(
+                {
+                    "networks": checks.integer(0),
+                    "spearman": _CORRELATION,
+                    "kendall": _CORRELATION,
+                }
+            )
+        ),
+        "ablations": checks.mapping_of(
+            checks.list_of(
+                checks.record(
+                    {
+                        "value": checks.anything,
+                        "rule": checks.text,
+                        "searches": checks.integer(0),
+                        "mean_distance": _NUMBER,
+                        "needed": _NUMBER,
+                        "one_search": checks.number(0, 1),
+                    }
+                )
+            )
+        ),
+        "cost": checks.record({"unit": checks.text}),
+        "machine": checks.record({}),
+    },
+)
+_CONFIG = checks.record(
+    {"settings": checks.record(dict.fromkeys(("dataset", "image_size", "ssd"), checks.anything))}
+)
 
 
 def _percent(value: Optional[float]) -> str:
@@ -37,7 +84,7 @@ def _means(summary: dict[str, Any]) -> str:
             _percent(mean["mean"]),
             f"{_percent(mean['low'])} to {_percent(mean['high'])}",
         )
-        for kind, mean in summary["means"].items()
+        for kind, mean in summary.get("means", {}).items()
     ]
     header = ["contender", "networks", "test", "95 % interval"]
     return page.table(header, rows, "Mean of the test accuracy")
@@ -76,20 +123,19 @@ def _ablations(summary: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def _verdict(summary: dict[str, Any]) -> str:
-    first, *others = summary["verdict"]
-    paragraphs = "".join(page.note(line) for line in others)
-    return page.section("Verdict", page.note(first, important=True), paragraphs, _means(summary))
+    paragraphs = "".join(
+        page.note(line, important=number == 0) for number, line in enumerate(summary["verdict"])
+    )
+    return page.section("Verdict", paragraphs, _means(summary))
 
 
 def _pictures(directory: str) -> list[str]:
     """Each PNG of the directory; its name says what it shows."""
     pictures = []
     for path in sorted(glob.glob(os.path.join(glob.escape(directory), "*.png"))):
-        with open(path, "rb") as file:
-            uri = charts.data_uri(file.read(), "image/png")
         title = os.path.basename(path).removesuffix(".png").replace("_", " ").capitalize()
         alt = f"Picture: {title}. The verdict and the tables say in words what it shows."
-        pictures.append(page.figure(title, uri, alt, wide=True))
+        pictures.append(page.figure(title, picture_uri(path), alt, wide=True))
     return pictures
 
 
@@ -129,9 +175,16 @@ def report(directory: str, config: Optional[dict[str, Any]]) -> str:
       directory: with results.jsonl, and once there is one summary.json and pictures.
       config: its config.json; None where there are only results.
     """
+    try:
+        if config is not None:
+            _CONFIG(config)
+    except ValueError as error:
+        raise InputError(
+            f"the run in {directory} cannot be shown, as {error}; give that of another comparison."
+        ) from None
     path = os.path.join(directory, "results.jsonl")
-    results = results_lib.read(path) if os.path.exists(path) else []
-    summary = read_json(directory, "summary.json")
+    results = results_lib.read(path) if os.path.lexists(path) else []
+    summary = read_json(directory, "summary.json", _SUMMARY)
     found = {kind: len(results_lib.of_kind(results, kind)) for kind in _KINDS}
     content = [
         page.cards({f"{_KINDS[kind]} trained": str(n) for kind, n in found.items() if n})

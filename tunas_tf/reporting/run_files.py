@@ -1,45 +1,54 @@
 """Reads the files of a run directory, finished or not."""
 
+import base64
 import collections
-import json
 import os
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
 
-from tunas_tf.common.errors import InputError
+from tunas_tf.common import checks, json_files, run_config
+from tunas_tf.common.errors import InputError, brief
 
-__all__ = ["Curve", "load_config", "read_json", "read_metrics"]
+__all__ = ["Curve", "load_config", "picture_uri", "read_json", "read_metrics"]
+
+_REMEDY = "restore it or delete it"
+
+# Each becomes a picture; a detector has some twenty.
+_MAX_METRICS = 200
+
+_CHECK_METRICS = checks.mapping_of(checks.number())
 
 
-def read_json(directory: str, name: str) -> Optional[Any]:
+def read_json(
+    directory: str, name: str, check: checks.Check = checks.anything
+) -> Optional[dict[str, Any]]:
     """The content of a JSON file of the run, None if it is not there (yet).
+
+    Args:
+      directory: of the run.
+      name: of the file.
+      check: what its content must be, as of `checks`.
 
     Raises:
       InputError: the file is damaged.
     """
     path = os.path.join(directory, name)
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}).") from None
-    except ValueError:
-        raise InputError(f"{path} is damaged: it is not JSON; restore it or delete it.") from None
+    value = json_files.read_json(path, _REMEDY)
+    try:
+        check(value)
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: {error}; {_REMEDY}.") from None
+    return value
 
 
 def load_config(directory: str) -> Optional[dict[str, Any]]:
     """config.json with the documents that it names; None if the directory holds no run."""
-    config = read_json(directory, "config.json")
-    if config is None:
+    if not os.path.lexists(os.path.join(directory, run_config.FILE_NAME)):
         return None
-    if not isinstance(config, dict) or "command" not in config:
-        raise InputError(f"the config.json in {directory} is not that of a run.")
-    for name in config.get("documents", ()):
-        config[name] = read_json(directory, f"{name}.json")
-    return config
+    return run_config.read(directory, _REMEDY)
 
 
 class Curve(NamedTuple):
@@ -55,21 +64,39 @@ class Curve(NamedTuple):
 
 def read_metrics(directory: str) -> dict[str, Curve]:
     """metrics.jsonl by the name of the metric; empty before the first loop of steps."""
+    path = os.path.join(directory, "metrics.jsonl")
     points: dict[str, dict[int, float]] = collections.defaultdict(dict)
     try:
-        with open(os.path.join(directory, "metrics.jsonl"), encoding="utf-8") as file:
-            lines = file.readlines()
+        lines = json_files.read_lines(path)
     except FileNotFoundError:
         lines = []
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); {_REMEDY}.") from None
     for line in lines:
         try:
-            metrics = json.loads(line)
-            step = int(metrics.pop("step"))
-        except (AttributeError, KeyError, TypeError, ValueError):
-            continue  # The run is writing this line, or was killed there.
+            metrics = json_files.parse_json(line)
+            _CHECK_METRICS(metrics)
+            checks.integer(0)(metrics.get("step"))
+        except ValueError:
+            continue  # The run was killed there, and has gone on behind it.
+        step = metrics.pop("step")
         for name, value in metrics.items():
             points[name][step] = float(value)
+    if len(points) > _MAX_METRICS:
+        raise InputError(
+            f"{path} holds {len(points):,} different metrics, {brief(min(points))} for example, "
+            f"where a run has {_MAX_METRICS} at most; {_REMEDY}."
+        )
     return {
         name: Curve(np.array(sorted(by_step)), np.array([by_step[s] for s in sorted(by_step)]))
         for name, by_step in points.items()
     }
+
+
+def picture_uri(path: str) -> str:
+    """A PNG file as a data URI."""
+    try:
+        content = json_files.read_bytes(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); {_REMEDY}.") from None
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"

@@ -4,6 +4,7 @@ import itertools
 import os
 from typing import Any, NamedTuple, Optional
 
+from tunas_tf.common import checks
 from tunas_tf.common.errors import InputError
 from tunas_tf.cost_model import CostModel
 from tunas_tf.cost_model import files as cost_model_files
@@ -19,6 +20,27 @@ __all__ = ["report"]
 
 _QUALITY = "rlcontroller/validation_"
 
+_REQUIRED = checks.record(
+    {
+        "settings": checks.record(
+            dict.fromkeys(
+                ("cost_tolerance", "dataset", "image_size", "rl_reward_function", "seed"),
+                checks.anything,
+            )
+        ),
+        "derived": checks.record({"total_steps": checks.anything}),
+        "search_space": checks.anything,
+    }
+)
+# Beside the network, which `architecture.load` checks.
+_ARCHITECTURE = checks.record(
+    {},
+    {
+        "provenance": checks.record({}, {"step": checks.nullable(checks.integer(0))}),
+        "select": checks.text,
+    },
+)
+
 
 class _Choice(NamedTuple):
     """The network that the report shows; `note` says how it was chosen, or why there is none."""
@@ -30,7 +52,7 @@ class _Choice(NamedTuple):
 def _chosen(directory: str) -> _Choice:
     """The network of architecture.json, or else of the newest checkpoint."""
     path = os.path.join(directory, "architecture.json")
-    value = read_json(directory, "architecture.json")
+    value = read_json(directory, "architecture.json", _ARCHITECTURE)
     if value is not None:
         step = value.get("provenance", {}).get("step")
         rule = {"feasible": "the most probable within the tolerance of the target"}.get(
@@ -199,7 +221,13 @@ def report(directory: str, config: dict[str, Any]) -> str:
       config: its config.json, with documents.
     """
     metrics = read_metrics(directory)
-    space = architecture_lib.from_json(config["search_space"])
+    try:
+        _REQUIRED(config)
+        space = architecture_lib.space_from_json(config["search_space"])
+    except ValueError as error:
+        raise InputError(
+            f"the run in {directory} cannot be shown, as {error}; give that of another search."
+        ) from None
     settings, derived = config["settings"], config["derived"]
     cost_model = None
     if config.get("cost_model") is not None:

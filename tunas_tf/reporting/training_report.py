@@ -3,9 +3,11 @@
 import os
 from typing import Any
 
+from tunas_tf.common import checks
+from tunas_tf.common.errors import InputError
 from tunas_tf.reporting import charts, drawing, page
 from tunas_tf.reporting.network_section import classes_of, network_section
-from tunas_tf.reporting.run_files import read_json, read_metrics
+from tunas_tf.reporting.run_files import picture_uri, read_json, read_metrics
 from tunas_tf.reporting.settings_section import progress_text, settings_section
 from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space import arithmetic
@@ -28,6 +30,24 @@ _COCO = {
     "ar_large": "AR of large objects",
 }
 _PREFIX = "model/"
+
+_REQUIRED = checks.record(
+    {
+        "settings": checks.record(
+            dict.fromkeys(("dataset", "image_size", "network", "seed"), checks.anything)
+        ),
+        "derived": checks.record({"total_steps": checks.anything}),
+    }
+)
+_SHARE = checks.number(-1, 1)
+_EVALUATION = checks.record(
+    {"num_examples": checks.integer(0), "split": checks.text, "step": checks.integer(0)},
+    {
+        "accuracy": _SHARE,
+        "ap_per_class": checks.nullable(checks.mapping_of(_SHARE)),
+        **dict.fromkeys(_COCO, _SHARE),
+    },
+)
 
 
 def _evaluation(directory: str, evaluation: dict[str, Any]) -> str:
@@ -52,13 +72,11 @@ def _evaluation(directory: str, evaluation: dict[str, Any]) -> str:
             page.table(["class", "AP"], [(k, f"{v:.4f}") for k, v in rows], "AP of each class")
         )
     picture = os.path.join(directory, "detections.png")
-    if os.path.exists(picture):
-        with open(picture, "rb") as file:
-            uri = charts.data_uri(file.read(), "image/png")
+    if os.path.lexists(picture):
         content.append(
             page.figure(
                 "Sample detections",
-                uri,
+                picture_uri(picture),
                 "Test images with the boxes, classes and scores that the detector found, and the "
                 "objects that are there.",
                 wide=True,
@@ -108,17 +126,24 @@ def report(directory: str, config: dict[str, Any]) -> str:
       directory: of the run.
       config: its config.json.
     """
+    try:
+        _REQUIRED(config)
+        architecture = architecture_lib.network_from_json(config["settings"]["network"])
+    except ValueError as error:
+        raise InputError(
+            f"the run in {directory} cannot be shown, as {error}; give that of another training."
+        ) from None
     settings, derived = config["settings"], config["derived"]
     metrics = read_metrics(directory)
-    evaluation = read_json(directory, "evaluation.json")
-    architecture = architecture_lib.from_json(settings["network"])
+    evaluation = read_json(directory, "evaluation.json", _EVALUATION)
     # The training of a classifier does not note the number of classes, but they can be told from
     # the parameters: each has a weight for every feature, and a bias.
     count = arithmetic.count(architecture, settings["image_size"], 0)
     detector = "detector" in settings
     num_classes = classes_of(config)
     if not detector and not num_classes and "params" in derived:
-        num_classes = (derived["params"] - count.params) // (architecture.output_filters + 1)
+        above = derived["params"] - count.params
+        num_classes = max(0, above // (architecture.output_filters + 1))
 
     values = {"progress": progress_text(config, metrics)}
     if evaluation is not None:

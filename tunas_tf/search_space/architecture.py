@@ -6,13 +6,23 @@ to build the network, so it outlives the space that it came from.
 """
 
 import dataclasses
-import json
 from typing import Any, Iterator, Sequence
 
-from tunas_tf.common.errors import InputError
-from tunas_tf.search_space import spec, traversal
+from tunas_tf.common import checks
+from tunas_tf.common.errors import InputError, one_line
+from tunas_tf.common.json_files import parse_json, read_bytes
+from tunas_tf.search_space import spec, traversal, validation
 
-__all__ = ["Architecture", "PlacedLayer", "from_json", "load", "resolve", "to_json"]
+__all__ = [
+    "Architecture",
+    "PlacedLayer",
+    "from_json",
+    "load",
+    "network_from_json",
+    "resolve",
+    "space_from_json",
+    "to_json",
+]
 
 _NODE_TYPES = {
     node_type.__name__: node_type
@@ -131,7 +141,11 @@ def to_json(node) -> Any:
 
 
 def from_json(value) -> Any:
-    """Reads what `to_json` wrote. Raises KeyError or TypeError for anything else."""
+    """Reads what `to_json` wrote: a tree of the right form, whatever its values are.
+
+    Raises AttributeError, KeyError, TypeError or ValueError for anything else. What comes from
+    outside is read by `network_from_json` or `space_from_json`.
+    """
     if isinstance(value, list):
         return tuple(from_json(item) for item in value)
     if not isinstance(value, dict):
@@ -143,34 +157,68 @@ def from_json(value) -> Any:
     return _NODE_TYPES[value["type"]](**fields)
 
 
-def _check_is_network(value) -> None:
-    """Raises TypeError for what `from_json` may also return, but is no single network."""
-    if not isinstance(value, Architecture):
-        raise TypeError(f"it holds a {type(value).__name__}")
-    blocks = value.blocks
-    if not isinstance(value.ssd, str) or not blocks or not isinstance(blocks, tuple):
-        raise TypeError("ssd and blocks are missing")
-    for block in blocks:
-        if not isinstance(block, spec.Block) or not isinstance(block.filters, int):
-            raise TypeError("every block needs layers and a number of filters")
-    if traversal.choices_of(blocks):
-        raise TypeError("it still has choices")
+def _tree(value) -> Any:
+    """What `from_json` returns, with one exception for all that may be wrong."""
+    try:
+        return from_json(value)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(one_line(f"{type(error).__name__}: {error}".rstrip("."))) from None
+
+
+def _require_sound(space: spec.SearchSpace) -> None:
+    try:
+        validation.check(space)
+    except InputError as error:
+        raise ValueError(str(error).rstrip(".")) from None
+
+
+def space_from_json(value) -> spec.SearchSpace:
+    """The search space that `to_json` wrote, all of whose networks can be built.
+
+    Raises:
+      ValueError: it is none; the message is a clause, without a full stop.
+    """
+    space = _tree(value)
+    if not isinstance(space, spec.SearchSpace):
+        raise ValueError(f"it is a {type(space).__name__}")
+    _require_sound(space)
+    return space
+
+
+def network_from_json(value) -> Architecture:
+    """The network that `to_json` wrote; other entries beside it do not matter.
+
+    Raises:
+      ValueError: it is none that can be built; the message is a clause, without a full stop.
+    """
+    network = _tree(value)
+    if not isinstance(network, Architecture):
+        raise ValueError(f"it holds a {type(network).__name__}")
+    checks.text(network.ssd, "ssd")
+    # A network is a space without choices.
+    _require_sound(spec.SearchSpace(network.ssd, network.blocks))
+    if traversal.choices_of(network.blocks):
+        raise ValueError("it still has choices")
+    if any(isinstance(node, spec.Expansion) for node in _nodes(network.blocks)):
+        raise ValueError("it has an Expansion where a number of filters belongs")
+    return network
+
+
+def _nodes(node) -> Iterator[Any]:
+    """All parts of a tree."""
+    yield node
+    for _, child in traversal.children(node):
+        yield from _nodes(child)
 
 
 def load(path: str) -> Architecture:
     """Reads the architecture of an architecture.json, without looking at its space."""
+    remedy = "give the architecture.json that analyze_search wrote"
     try:
-        with open(path, encoding="utf-8") as file:
-            architecture = from_json(json.load(file))
-        _check_is_network(architecture)
-        return architecture
+        return network_from_json(parse_json(read_bytes(path)))
     except OSError as error:
         raise InputError(
-            f"the architecture file {path} cannot be read ({error.strerror}); give the "
-            "architecture.json that analyze_search wrote."
+            f"the architecture file {path} cannot be read ({error.strerror}); {remedy}."
         ) from None
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path} is not an architecture file ({type(error).__name__}: {error}); give the "
-            "architecture.json that analyze_search wrote."
-        ) from None
+    except ValueError as error:
+        raise InputError(f"{path} is not an architecture file ({error}); {remedy}.") from None

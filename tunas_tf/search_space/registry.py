@@ -9,18 +9,19 @@ import dataclasses
 import difflib
 import functools
 import importlib
-import math
 import os
 import sys
 from typing import Callable
 
-from tunas_tf.common.errors import InputError
+from tunas_tf.common.errors import InputError, brief, one_line
 from tunas_tf.search_space import spec, traversal, validation
 
 __all__ = ["get", "import_module", "names", "register", "scale"]
 
 # The fields that hold filter counts: of blocks, and within layers.
 _FILTER_FIELDS = ("filters", "expansion", "input_compression", "output_compression")
+
+_MAX_MULTIPLIER = 10**6
 
 _SPACES: dict[str, Callable[[], spec.SearchSpace]] = {}
 
@@ -52,19 +53,24 @@ def import_module(name: str) -> None:
     before = names()
     try:
         importlib.import_module(name)
-    except InputError:
+    except (InputError, KeyboardInterrupt):
         raise
-    except Exception as error:  # pylint: disable=broad-except  # It is the user's code.
+    # It is the user's code, which may also end in sys.exit.
+    except BaseException as error:  # pylint: disable=broad-except
         raise InputError(
-            f"the module {name!r} cannot be imported ({type(error).__name__}: {error}); give the "
-            "name of a module in the current directory or on PYTHONPATH, without .py."
+            f"the module {brief(name)} cannot be imported ({_reason(error)}); give the name of a "
+            "module in the current directory or on PYTHONPATH, without .py."
         ) from None
     # Whoever imported it before us, its spaces are there.
     if names() == before and name not in {space.__module__ for space in _SPACES.values()}:
         raise InputError(
-            f"the module {name!r} registers no search space; put `@register` before the function "
-            "that returns one."
+            f"the module {brief(name)} registers no search space; put `@register` before the "
+            "function that returns one."
         )
+
+
+def _reason(error: BaseException) -> str:
+    return one_line(f"{type(error).__name__}: {error}")
 
 
 def get(ssd: str, filters_multiplier: float = 1.0) -> spec.SearchSpace:
@@ -78,15 +84,15 @@ def get(ssd: str, filters_multiplier: float = 1.0) -> spec.SearchSpace:
         close = difflib.get_close_matches(ssd, names(), n=1)
         hint = f"did you mean {close[0]}? There are" if close else "use one of"
         raise InputError(
-            f"there is no search space {ssd!r}; {hint} {', '.join(names())}, "
+            f"there is no search space {brief(ssd)}; {hint} {', '.join(names())}, "
             "and those that --space_module registers."
         )
     try:
         space = _SPACES[ssd]()
     except Exception as error:  # pylint: disable=broad-except  # It may be the user's code.
         raise InputError(
-            f"the search space {ssd!r} cannot be built ({type(error).__name__}: {error}); mend the "
-            "function that returns it."
+            f"the search space {ssd!r} cannot be built ({_reason(error)}); mend the function that "
+            "returns it."
         ) from error
     if not isinstance(space, spec.SearchSpace):
         raise InputError(
@@ -103,9 +109,10 @@ def get(ssd: str, filters_multiplier: float = 1.0) -> spec.SearchSpace:
 
 def scale(space: spec.SearchSpace, filters_multiplier: float) -> spec.SearchSpace:
     """Scales block filters and integer expansions; ratios follow their inputs by themselves."""
-    if not 0 < filters_multiplier < math.inf:
+    if not 0 < filters_multiplier <= _MAX_MULTIPLIER:
         raise InputError(
-            f"filters_multiplier is {filters_multiplier}; it must be a finite number above 0."
+            f"filters_multiplier is {filters_multiplier}; it must be a number above 0, "
+            f"{_MAX_MULTIPLIER:,} at most."
         )
     if filters_multiplier == 1.0:
         return space

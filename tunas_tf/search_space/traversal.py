@@ -9,11 +9,12 @@ integer per choice: "0:2:1".
 import dataclasses
 from typing import Any, Callable, Optional, Sequence
 
-from tunas_tf.common.errors import InputError
+from tunas_tf.common.errors import InputError, brief
 from tunas_tf.search_space import spec
 
 __all__ = [
     "Choice",
+    "children",
     "choices_of",
     "format_indices",
     "join",
@@ -50,7 +51,7 @@ class Choice:
         return self.one_of.tag
 
 
-def _children(node) -> list[tuple[str, Any]]:
+def children(node) -> list[tuple[str, Any]]:
     """The (name, child) pairs of a node that is no `OneOf`, in traversal order."""
     if isinstance(node, spec.SearchSpace):
         return [("blocks", node.blocks)]
@@ -75,7 +76,7 @@ def choices_of(node) -> tuple[Choice, ...]:
         if not isinstance(node, spec.OneOf):
             return [
                 position
-                for name, child in _children(node)
+                for name, child in children(node)
                 for position in walk(child, join(path, name))
             ]
         below = [walk(option, join(path, f"choices/{i}")) for i, option in enumerate(node.choices)]
@@ -106,7 +107,7 @@ def num_distinct(node) -> int:
     if isinstance(node, spec.OneOf):
         return sum(num_distinct(option) for option in node.choices)
     product = 1
-    for _, child in _children(node):
+    for _, child in children(node):
         product *= num_distinct(child)
     return product
 
@@ -120,7 +121,7 @@ def parse_indices(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(":"))
     except ValueError:
         raise InputError(
-            f"indices {text!r} cannot be read; write one integer per choice, separated by "
+            f"indices {brief(text)} cannot be read; write one integer per choice, separated by "
             'colons, like "0:2:1".'
         ) from None
 
@@ -141,7 +142,7 @@ def validate_indices(space: spec.SearchSpace, indices: Sequence[int]) -> tuple[i
     for position, (index, choice) in enumerate(zip(indices, choices)):
         if not 0 <= index < choice.num_options:
             raise InputError(
-                f"index {index} at position {position} ({choice.path}) is out of range; "
+                f"index {brief(index)} at position {position} ({choice.path}) is out of range; "
                 f"{space.name} allows 0 to {choice.num_options - 1} there."
             )
     return tuple(int(index) for index in indices)

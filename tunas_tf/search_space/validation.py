@@ -1,9 +1,11 @@
 """What a search space must be like, so that all of its networks can be built and counted."""
 
 import dataclasses
+import math
 from typing import Any, Callable
 
-from tunas_tf.common.errors import InputError
+from tunas_tf.common import checks
+from tunas_tf.common.errors import InputError, brief
 from tunas_tf.search_space import spec, traversal
 
 __all__ = ["check"]
@@ -24,17 +26,27 @@ _LAYERS = (
 _FILTER_KEEPING = (spec.Activation, spec.Endpoint, spec.GlobalPool, spec.Residual)
 _ACTIVATIONS = ("relu", "relu6", "sigmoid", "swish6")
 
+# No network has them, and what is computed from smaller ones is far from any overflow.
+_MAX_COUNT = 2**31 - 1
+_MAX_RATIO = 2**20
+
+# Of one layer, with the filters before and after it: whoever optimises or tabulates costs looks
+# at each. The published spaces have 3,528 at most.
+_MAX_COMBINATIONS = 100_000
+
 
 def _is_count(value) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return type(value) is int and 0 < value <= _MAX_COUNT
 
 
 def _is_hidden(value) -> bool:
-    return _is_count(value) or (isinstance(value, spec.Expansion) and value.ratio > 0)
+    if not isinstance(value, spec.Expansion):
+        return _is_count(value)
+    return type(value.ratio) in (int, float) and 0 < value.ratio <= _MAX_RATIO
 
 
 def _is_activation(value) -> bool:
-    return value in _ACTIVATIONS
+    return isinstance(value, str) and value in _ACTIVATIONS
 
 
 def _is_switch(value) -> bool:
@@ -55,8 +67,21 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str, bool]] = {
 }
 
 
+def _misfit(name: str, path: str, value, allowed: str) -> InputError:
+    if type(value) is int and value > _MAX_COUNT:
+        allowed = f"{_MAX_COUNT:,} at most"
+    return InputError(f"{name} at {path} is {brief(value)}; it must be {allowed}.")
+
+
 def _options(value) -> tuple:
     return value.choices if isinstance(value, spec.OneOf) else (value,)
+
+
+def _require_options(value, path: str) -> None:
+    if isinstance(value, spec.OneOf) and not isinstance(value.choices, tuple):
+        raise InputError(
+            f"the OneOf at {path} has {brief(value.choices)} as its choices; give a tuple."
+        )
 
 
 def _alternatives(layer) -> list:
@@ -67,6 +92,7 @@ def _alternatives(layer) -> list:
 
 
 def _check_layer(layer, path: str) -> None:
+    _require_options(layer, path)
     if isinstance(layer, spec.OneOf):
         for index, option in enumerate(layer.choices):
             _check_layer(option, traversal.join(path, f"choices/{index}"))
@@ -82,16 +108,16 @@ def _check_layer(layer, path: str) -> None:
                 "give it stride 1."
             )
     elif not isinstance(layer, _LAYERS):
-        raise InputError(f"{layer!r} at {path} is no layer.")
+        raise InputError(f"{brief(layer)} at {path} is no layer.")
     else:
         for field in dataclasses.fields(layer):
             is_valid, allowed, may_be_chosen = _FIELDS[field.name]
             value = getattr(layer, field.name)
+            if may_be_chosen:
+                _require_options(value, traversal.join(path, field.name))
             if not all(map(is_valid, _options(value) if may_be_chosen else (value,))):
                 choice = ", or a OneOf of these" if may_be_chosen else ""
-                raise InputError(
-                    f"{field.name} at {path} is {value!r}; it must be {allowed}{choice}."
-                )
+                raise _misfit(field.name, path, value, allowed + choice)
 
 
 def _reduction(layer) -> int | str:
@@ -104,16 +130,21 @@ def _reduction(layer) -> int | str:
 def _check_block(block, inputs, path: str) -> None:
     """Checks a block whose input filters are `inputs`, a number or a choice."""
     if not isinstance(block, spec.Block) or not isinstance(block.layers, tuple):
-        raise InputError(f"{path} is {block!r}; give a Block of a tuple of layers.")
+        raise InputError(f"{path} is {brief(block)}; give a Block of a tuple of layers.")
     if not block.layers:
         raise InputError(f"{path} has no layers; give it at least one.")
+    _require_options(block.filters, f"{path}/filters")
     if not all(map(_is_count, _options(block.filters))):
-        raise InputError(
-            f"filters at {path} is {block.filters!r}; it must be an integer above 0, or a OneOf "
-            "of these."
-        )
+        raise _misfit("filters", path, block.filters, "an integer above 0, or a OneOf of these")
     for index, layer in enumerate(block.layers):
         _check_layer(layer, f"{path}/layers/{index}")
+        around = len(_options(block.filters)) * len(_options(inputs))
+        combinations = math.prod(c.num_options for c in traversal.choices_of(layer)) * around
+        if combinations > _MAX_COMBINATIONS:
+            raise InputError(
+                f"the choices of {path}/layers/{index} and of the filters around it have "
+                f"{brief(combinations)} combinations; leave {_MAX_COMBINATIONS:,} at most."
+            )
     keeps_filters = any(isinstance(x, _FILTER_KEEPING) for x in _alternatives(block.layers[0]))
     # Two choices of filters are made independently, so they are equal by chance only.
     is_same = len({*_options(inputs), *_options(block.filters)}) == 1
@@ -126,14 +157,24 @@ def _check_block(block, inputs, path: str) -> None:
 
 def check(space: spec.SearchSpace) -> None:
     """Raises InputError, with place and reason, if some network of `space` cannot be built."""
+    try:
+        checks.text(space.name, "name")
+    except ValueError as error:
+        raise InputError(f"{error}; give it another one.") from None
     if not isinstance(space.blocks, tuple) or not space.blocks:
-        raise InputError(f"blocks is {space.blocks!r}; give a tuple of at least one Block.")
+        raise InputError(f"blocks is {brief(space.blocks)}; give a tuple of at least one Block.")
+    if not _is_count(space.filter_base):
+        base = brief(space.filter_base)
+        raise InputError(f"filter_base is {base}; it must be an integer above 0.")
     inputs: Any = None  # The channels of an image, whatever their number.
     for index, block in enumerate(space.blocks):
         _check_block(block, inputs, f"blocks/{index}")
         inputs = block.filters
-    if space.reference_indices:
+    indices = space.reference_indices
+    if not isinstance(indices, tuple) or any(type(index) is not int for index in indices):
+        raise InputError(f"reference_indices is {brief(indices)}; it must be a tuple of integers.")
+    if indices:
         try:
-            traversal.validate_indices(space, space.reference_indices)
+            traversal.validate_indices(space, indices)
         except InputError as error:
             raise InputError(f"reference_indices do not fit: {error}") from None

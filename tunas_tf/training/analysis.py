@@ -15,6 +15,7 @@ from tunas_tf.controller import Selection, select_argmax, select_feasible
 from tunas_tf.cost_model import files as cost_model_files
 from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space import spec, table, traversal
+from tunas_tf.training import checkpoints
 from tunas_tf.training.run_directory import load_config
 
 __all__ = ["Analysis", "analyze", "to_json", "to_text", "write_architecture"]
@@ -67,7 +68,7 @@ class Analysis:
 
 def _read_controller(directory: str, choices) -> tuple[int, list[np.ndarray]]:
     """The step and the controller's probabilities in the newest checkpoint."""
-    checkpoint = tf.train.latest_checkpoint(directory)
+    checkpoint = checkpoints.newest(directory)
     if checkpoint is None:
         raise InputError(
             f"{directory} holds no checkpoint yet; let the search run for one "

@@ -1,6 +1,6 @@
 """Means of scalars over steps and replicas."""
 
-from typing import Iterable
+from typing import Iterable, Optional
 
 import tensorflow as tf
 import tf_keras
@@ -14,13 +14,23 @@ class MeanMetrics:
     def __init__(self, names: Iterable[str]):
         self._means = {name: tf_keras.metrics.Mean(name) for name in names}
 
-    def update(self, scalars: dict[str, tf.Tensor]) -> None:
+    def update(self, scalars: dict[str, tf.Tensor], counts: Optional[tf.Tensor] = None) -> None:
+        """Adds the scalars of a step.
+
+        Args:
+          scalars: by name.
+          counts: 0 to leave the step out, whatever its scalars are, else 1. None: 1.
+        """
         for name, mean in self._means.items():
-            mean.update_state(scalars[name])
+            value = scalars[name]
+            if counts is not None:  # A weight of 0 would make NaN of NaN.
+                value = tf.where(counts > 0, value, tf.zeros_like(value))
+            mean.update_state(value, counts)
 
     def reset(self) -> None:
         for mean in self._means.values():
             mean.reset_states()
 
     def results(self) -> dict[str, tf.Tensor]:
-        return {name: mean.result() for name, mean in self._means.items()}
+        """The means; NaN if no step counts."""
+        return {name: mean.total / mean.count for name, mean in self._means.items()}

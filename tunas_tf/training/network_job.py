@@ -9,6 +9,7 @@ import tf_keras
 
 from tunas_tf.common.errors import InputError
 from tunas_tf.data.splits import SplitDataset
+from tunas_tf.training import determinism
 from tunas_tf.training.loop import LoopOptions, checkpoint_megabytes, run_training
 from tunas_tf.training.network_trainer import NetworkTrainer, WeightAverages
 from tunas_tf.training.optimization import make_optimizer
@@ -38,6 +39,9 @@ class NetworkSettings:
       use_bfloat16: whether the network computes in bfloat16.
       seed: of weights, dropout and data.
       iterations_per_loop, checkpoint_interval: as of `LoopOptions`.
+      deterministic: whether the seed decides every bit, however often the training is resumed.
+      on_nan: what to do about a step with a loss that is no finite number, one of
+        `step_guard.POLICIES`.
     """
 
     total_steps: int
@@ -54,6 +58,8 @@ class NetworkSettings:
     seed: int
     iterations_per_loop: int
     checkpoint_interval: int
+    deterministic: bool = False
+    on_nan: str = "stop"
 
     def __post_init__(self):
         if not 0 <= self.ema_decay < 1:
@@ -92,8 +98,12 @@ def run_network(
     Returns:
       The network, with the averages of its weights if there are any, and its step.
     """
+    if settings.deterministic:
+        determinism.enable()
     tf_keras.utils.set_random_seed(settings.seed)
-    with network_precision(settings.use_bfloat16):
+    with network_precision(settings.use_bfloat16), determinism.saved_random_states(
+        settings.deterministic
+    ):
         network = build()
         averages = None
         if settings.ema_decay:
@@ -136,12 +146,15 @@ def _train(task, parts, averages, dataset, settings, run_directory) -> int:
         settings.momentum,
         settings.optimizer,
     )
+    data_seed, first_batch = determinism.data_position(
+        settings.seed, 1, run_directory.checkpoint_step(), settings.deterministic
+    )
     batches = dataset.training_batches(
         settings.train_split,
         settings.train_batch_size,
-        # A resumed run does not begin with the first batches again.
-        settings.seed + run_directory.checkpoint_step(),
+        data_seed,
         settings.augment,
+        first_batch,
     )
     strategy = tf.distribute.get_strategy()
     trainer = NetworkTrainer(
@@ -151,9 +164,14 @@ def _train(task, parts, averages, dataset, settings, run_directory) -> int:
         strategy.experimental_distribute_dataset(batches),
         settings.weight_decay,
         averages,
+        settings.on_nan,
     )
     checkpoint = tf.train.Checkpoint(
-        optimizer=optimizer, global_step=trainer.global_step, **parts
+        optimizer=optimizer,
+        global_step=trainer.global_step,
+        skipped_steps=trainer.guard.skipped_steps,
+        random_states=determinism.random_states(network),
+        **parts,
     )
     options = LoopOptions(
         total_steps=settings.total_steps,
@@ -162,11 +180,11 @@ def _train(task, parts, averages, dataset, settings, run_directory) -> int:
         summarize=_summarize(task),
     )
     run_training(trainer, checkpoint, run_directory, options)
-    return int(trainer.global_step)
+    return int(trainer.global_step.numpy())
 
 
 def _restore(parts: dict[str, tf_keras.Model], run_directory: RunDirectory) -> int:
-    path = tf.train.latest_checkpoint(run_directory.path)
+    path = run_directory.checkpoint()
     if path is None:
         raise InputError(
             f"{run_directory.path} holds no checkpoint to evaluate; train the network first."
@@ -174,4 +192,4 @@ def _restore(parts: dict[str, tf_keras.Model], run_directory: RunDirectory) -> i
     global_step = orbit.utils.create_global_step()
     checkpoint = tf.train.Checkpoint(global_step=global_step, **parts)
     checkpoint.read(path).assert_existing_objects_matched().expect_partial()
-    return int(global_step)
+    return int(global_step.numpy())

@@ -9,6 +9,7 @@ import tf_keras
 from tunas_tf.models import kernels
 from tunas_tf.training.metrics import MeanMetrics
 from tunas_tf.training.optimization import Optimizer, apply_mean_gradients
+from tunas_tf.training.step_guard import StepGuard, are_finite, slot_variables
 from tunas_tf.training.task import Task
 
 __all__ = ["NetworkTrainer", "WeightAverages"]
@@ -58,6 +59,7 @@ class NetworkTrainer(orbit.StandardTrainer):
 
     Attributes:
       global_step: int64 variable, steps done.
+      guard: of the steps.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class NetworkTrainer(orbit.StandardTrainer):
         training_batches: tf.data.Dataset,
         weight_decay: float,
         averages: Optional[WeightAverages] = None,
+        on_nan: str = "stop",
     ):
         """
         Args:
@@ -77,6 +80,7 @@ class NetworkTrainer(orbit.StandardTrainer):
           training_batches: endless (images, labels), distributed already.
           weight_decay: factor of half the sum of squares of the kernels.
           averages: follow the weights, if they are wanted.
+          on_nan: one of `step_guard.POLICIES`.
         """
         super().__init__(train_dataset=training_batches)
         self.task = task
@@ -87,20 +91,29 @@ class NetworkTrainer(orbit.StandardTrainer):
         self.averages = averages
         self.strategy = tf.distribute.get_strategy()
         self.global_step = orbit.utils.create_global_step()
+        averaged = [] if averages is None else averages.network.variables
+        self.guard = StepGuard(
+            on_nan, [*network.variables, *slot_variables(optimizer), *averaged]
+        )
         self._metrics = MeanMetrics(
             [*_SCALARS, *(f"model/{name}" for name in task.scalar_names)]
         )
 
     def train_loop_begin(self):
         self._metrics.reset()
+        self.guard.begin_loop()
 
     def train_step(self, iterator):
-        self.strategy.run(self._replica_step, args=next(iterator))
-        self.global_step.assign_add(1)
+        before = self.guard.values_before()
+        finite = self.strategy.run(self._replica_step, args=next(iterator))
+        step = self.global_step + 1
         if self.averages is not None:
-            self.averages.update(self.network, self.global_step)
+            self.averages.update(self.network, step)
+        self.guard.end_step(before, step, finite)
+        self.global_step.assign_add(1)
 
     def _replica_step(self, images, labels):
+        """Returns whether its numbers are finite."""
         with tf.GradientTape() as tape:
             task_loss = self.task.loss(self.network(images, training=True), labels)
             regularization_loss = self.weight_decay * tf.add_n(
@@ -110,15 +123,16 @@ class NetworkTrainer(orbit.StandardTrainer):
         learning_rate = apply_mean_gradients(
             tape, loss, self.network.trainable_variables, self.optimizer
         )
-        self._metrics.update(
-            {
-                "model/loss": loss,
-                "model/empirical_loss": task_loss.value,
-                "model/regularization_loss": regularization_loss,
-                "model/learning_rate": learning_rate,
-                **{f"model/{name}": value for name, value in task_loss.scalars.items()},
-            }
-        )
+        scalars = {
+            "model/loss": loss,
+            "model/empirical_loss": task_loss.value,
+            "model/regularization_loss": regularization_loss,
+            "model/learning_rate": learning_rate,
+            **{f"model/{name}": value for name, value in task_loss.scalars.items()},
+        }
+        finite = are_finite(scalars)
+        self._metrics.update(scalars, finite if self.guard.skips else None)
+        return finite
 
     def train_loop_end(self):
-        return self._metrics.results()
+        return {**self._metrics.results(), **self.guard.metrics()}

@@ -7,6 +7,7 @@
     metrics.jsonl      one line per loop of steps
     events.out.*       the same for TensorBoard
     architecture.json  the chosen network (by analyze_search)
+    lock               held by the process that trains
 
 Starting a command again on its directory resumes it. The settings that decide the result
 must be the same then; another setting wants another directory.
@@ -16,10 +17,10 @@ import json
 import os
 from typing import Any, Optional
 
-import tensorflow as tf
-
+from tunas_tf.common import lock
 from tunas_tf.common.errors import InputError
 from tunas_tf.common.files import write_json
+from tunas_tf.training import checkpoints
 
 __all__ = ["RunDirectory", "load_config"]
 
@@ -59,10 +60,11 @@ def load_config(path: str, *commands: str) -> dict[str, Any]:
 
 
 class RunDirectory:
-    """A directory that this process trains in.
+    """A directory that this process trains in, alone until it ends, or only reads.
 
     Attributes:
       path: of the directory.
+      writes: whether this process trains in it.
       resumes: whether an earlier process has started the run.
     """
 
@@ -73,8 +75,9 @@ class RunDirectory:
         settings: dict[str, Any],
         information: dict[str, Any],
         documents: Optional[dict[str, dict[str, Any]]] = None,
+        writes: bool = True,
     ):
-        """Creates the directory, or checks that it holds the same run. Writes nothing else.
+        """Creates and locks the directory, or checks that it holds the same run.
 
         Args:
           path: of the directory.
@@ -84,22 +87,27 @@ class RunDirectory:
             settings and the data) must be equal too.
           documents: what decides the result and is too long for a setting, JSON values:
             "search_space", "cost_model". Each becomes a file of its own.
+          writes: whether this process trains. One that does not (it evaluates, or is one of
+            several workers of which another one writes) locks and creates nothing, and what it
+            would add to the metrics is dropped.
 
         Raises:
-          InputError: the directory belongs to another run, or cannot be written.
+          InputError: the directory belongs to another run, is in use by another process, or
+            cannot be written.
         """
         self.path = path
-        self.resumes = os.path.exists(os.path.join(path, _CONFIG))
+        self.writes = writes
+        self._start: Optional[str] = None
+        self._has_looked = False
+        self.resumes = self._holds_run()
         if self.resumes:
             self._check_same(command, settings, information, documents or {})
+        if not writes:
             return
         try:
-            os.makedirs(path, exist_ok=True)
-            if os.listdir(path):
-                raise InputError(
-                    f"the directory {path} is not empty and holds no run of this program; give "
-                    "a new or an empty --checkpoint_dir."
-                )
+            self._make_and_lock(documents or {})
+            if self.resumes:
+                return
             for name, document in (documents or {}).items():
                 write_json(os.path.join(path, f"{name}.json"), document)
             # Last: a directory with a config.json is complete.
@@ -115,6 +123,26 @@ class RunDirectory:
                 f"the run directory {path} cannot be written ({error.strerror}); give a "
                 "--checkpoint_dir that you may write to."
             ) from None
+
+    def _holds_run(self) -> bool:
+        return os.path.exists(self.file(_CONFIG))
+
+    def _make_and_lock(self, documents) -> None:
+        os.makedirs(self.path, exist_ok=True)
+        # A process may have been killed before it had written the configuration, the last one.
+        own = {_CONFIG, *(f"{name}.json" for name in documents)}
+        own |= {lock.FILE_NAME, *(f"{name}.tmp" for name in own)}
+        if not self.resumes and set(os.listdir(self.path)) - own:
+            raise InputError(
+                f"the directory {self.path} is not empty and holds no run of this program; give "
+                "a new or an empty --checkpoint_dir."
+            )
+        lock.hold(self.path)
+        if self._holds_run() != self.resumes:
+            raise InputError(
+                f"another process has just started a run in {self.path}; start the command again "
+                "to resume that run, or give another --checkpoint_dir."
+            )
 
     def _check_same(self, command, settings, information, documents) -> None:
         config = load_config(self.path, command)
@@ -150,19 +178,32 @@ class RunDirectory:
     def file(self, name: str) -> str:
         return os.path.join(self.path, name)
 
+    def checkpoint(self) -> Optional[str]:
+        """The checkpoint that the run goes on from: the newest one, as of the first call.
+
+        Raises:
+          InputError: there are checkpoints, none of which can be used.
+        """
+        if not self._has_looked:
+            self._start = checkpoints.newest(self.path)
+            self._has_looked = True
+        return self._start
+
     def checkpoint_step(self) -> int:
-        """The step of the newest checkpoint, 0 if there is none."""
-        checkpoint = tf.train.latest_checkpoint(self.path)
-        return int(checkpoint.rpartition("-")[2]) if checkpoint else 0
+        """The step of `checkpoint`, 0 if there is none."""
+        checkpoint = self.checkpoint()
+        return checkpoints.step_of(checkpoint) if checkpoint else 0
 
     def append_metrics(self, metrics: dict[str, float]) -> None:
+        if not self.writes:
+            return
         with open(self.file(_METRICS), "a", encoding="utf-8") as file:
             file.write(json.dumps(metrics) + "\n")
 
     def drop_metrics_after(self, step: int) -> None:
         """Forgets what a killed process wrote after the checkpoint at `step`."""
         path = self.file(_METRICS)
-        if not os.path.exists(path):
+        if not self.writes or not os.path.exists(path):
             return
         with open(path, encoding="utf-8") as file:
             lines = file.read().splitlines()

@@ -12,6 +12,7 @@ from tunas_tf.controller import Controller, ControllerConfig, select_feasible
 from tunas_tf.cost_model.tensorflow_evaluator import TensorFlowCostModel
 from tunas_tf.data.splits import SplitDataset
 from tunas_tf.search_space import traversal
+from tunas_tf.training import determinism
 from tunas_tf.training.loop import LoopOptions, checkpoint_megabytes, run_training
 from tunas_tf.training.optimization import make_optimizer
 from tunas_tf.training.precision import network_precision
@@ -48,6 +49,9 @@ class SearchSettings:
       rl_batch_size_multiplier: examples of a reward batch per training example.
       seed: of samples and data.
       cost_tolerance: relative distance to the target that counts as reached.
+      deterministic: whether the seed decides every bit, however often the search is resumed.
+      on_nan: what to do about a step with a loss that is no finite number, one of
+        `step_guard.POLICIES`.
     """
 
     augment: bool
@@ -59,6 +63,8 @@ class SearchSettings:
     rl_batch_size_multiplier: float
     seed: int
     cost_tolerance: float
+    deterministic: bool = False
+    on_nan: str = "stop"
 
 
 def require_network_at(
@@ -152,8 +158,11 @@ def run_search(
     """
     strategy = tf.distribute.get_strategy()
     batch_size = controller_config.train_batch_size
-    # A resumed run goes on with data in another order, rather than with the first batches again.
-    data_seed = settings.seed + 2 * run_directory.checkpoint_step()
+    if settings.deterministic:
+        determinism.enable()
+    data_seed, first_batch = determinism.data_position(
+        settings.seed, 2, run_directory.checkpoint_step(), settings.deterministic
+    )
     optimizer = make_optimizer(
         supernet.trainable_variables,
         settings.model_learning_rate,
@@ -171,7 +180,9 @@ def run_search(
         controller,
         optimizer,
         strategy.experimental_distribute_dataset(
-            dataset.training_batches("search_train", batch_size, data_seed, settings.augment)
+            dataset.training_batches(
+                "search_train", batch_size, data_seed, settings.augment, first_batch
+            )
         ),
         strategy.experimental_distribute_dataset(
             dataset.training_batches(
@@ -179,16 +190,19 @@ def run_search(
                 round(batch_size * settings.rl_batch_size_multiplier),
                 data_seed + 1,
                 augment=False,
+                first_batch=first_batch,
             )
         ),
         settings.model_weight_decay,
         settings.seed,
+        settings.on_nan,
     )
     checkpoint = tf.train.Checkpoint(
         supernet=supernet,
         controller=controller,
         optimizer=optimizer,
         global_step=trainer.global_step,
+        skipped_steps=trainer.guard.skipped_steps,
     )
     options = LoopOptions(
         total_steps=controller_config.total_steps,

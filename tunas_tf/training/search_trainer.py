@@ -15,6 +15,7 @@ from tunas_tf.controller import Controller
 from tunas_tf.search_space import traversal
 from tunas_tf.training.metrics import MeanMetrics
 from tunas_tf.training.optimization import Optimizer, apply_mean_gradients
+from tunas_tf.training.step_guard import StepGuard, are_finite, slot_variables
 from tunas_tf.training.task import Task
 
 __all__ = ["SearchTrainer"]
@@ -44,6 +45,7 @@ class SearchTrainer(orbit.StandardTrainer):
     Attributes:
       global_step: int64 variable, steps done.
       supernet, controller, optimizer: what is trained, and by what.
+      guard: of the steps.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class SearchTrainer(orbit.StandardTrainer):
         reward_batches: tf.data.Dataset,
         weight_decay: float,
         seed: int,
+        on_nan: str = "stop",
     ):
         """
         Args:
@@ -67,6 +70,7 @@ class SearchTrainer(orbit.StandardTrainer):
           training_batches, reward_batches: endless (images, labels), distributed already.
           weight_decay: factor of half the sum of squares of the kernels in use.
           seed: of the sampled architectures.
+          on_nan: one of `step_guard.POLICIES`.
         """
         super().__init__(train_dataset=(training_batches, reward_batches))
         self.task = task
@@ -77,6 +81,15 @@ class SearchTrainer(orbit.StandardTrainer):
         self.seed = seed
         self.strategy = tf.distribute.get_strategy()
         self.global_step = orbit.utils.create_global_step()
+        self.guard = StepGuard(
+            on_nan,
+            [
+                *supernet.variables,
+                *slot_variables(optimizer),
+                *tf.nest.flatten(controller.state),
+            ],
+            len(controller.table.valid),
+        )
         names = (f"validation_{task.quality_name}", *_CONTROLLER_SCALARS)
         if controller.config.rl_cost_model_target is not None:
             names += _COST_SCALARS
@@ -90,15 +103,19 @@ class SearchTrainer(orbit.StandardTrainer):
 
     def train_loop_begin(self):
         self._metrics.reset()
+        self.guard.begin_loop()
 
     def train_step(self, iterator):
         training_iterator, reward_iterator = iterator
-        self.strategy.run(
+        before = self.guard.values_before()
+        finite, indices = self.strategy.run(
             self._replica_step, args=(next(training_iterator), next(reward_iterator))
         )
+        self.guard.end_step(before, self.global_step + 1, finite, indices)
         self.global_step.assign_add(1)
 
     def _replica_step(self, training_batch, reward_batch):
+        """Returns whether its numbers are finite, and the indices of its sample."""
         step = self.global_step.value()
         sample = self.controller.sample(self.seed, step)
         scalars = self._train_weights(sample.masks, *training_batch)
@@ -108,7 +125,9 @@ class SearchTrainer(orbit.StandardTrainer):
         controller_scalars = self.controller.update(sample, quality, self.seed, step)
         controller_scalars[f"validation_{self.task.quality_name}"] = controller_scalars["quality"]
         scalars.update({f"rlcontroller/{k}": v for k, v in controller_scalars.items()})
-        self._metrics.update(scalars)
+        finite = are_finite(scalars)
+        self._metrics.update(scalars, finite if self.guard.skips else None)
+        return finite, sample.indices
 
     def _train_weights(self, masks, images, labels) -> dict[str, tf.Tensor]:
         """Updates the shared weights with one batch; returns scalars of this replica."""
@@ -130,7 +149,7 @@ class SearchTrainer(orbit.StandardTrainer):
 
     def train_loop_end(self):
         self._write_logits()
-        return self._metrics.results()
+        return {**self._metrics.results(), **self.guard.metrics()}
 
     def _write_logits(self):
         """TensorBoard scalars of every option: by its path, and by its place among its tag."""

@@ -159,6 +159,21 @@ def test_one_epoch_of_training_has_each_image_once(dataset, coco_dir):
     assert drawn != [int(example["image_id"]) for example in tfds.as_numpy(ordered)]
 
 
+def test_an_exact_order_has_the_objects_of_each_image(dataset):
+    """Over two files, from the middle of the first of three epochs on."""
+
+    def described(example):
+        objects = example["objects"]
+        return example["image"], objects["boxes"].tobytes(), objects["classes"].tobytes()
+
+    split = dataset.source_range("train")
+    stored = sorted(map(described, tfds.as_numpy(dataset.source.examples(*split))))
+    stream = dataset.source.ordered_examples(*split, seed=5, first=20).take(160)
+    drawn = list(map(described, tfds.as_numpy(stream)))
+    assert sorted(drawn[40:100]) == sorted(drawn[100:]) == stored
+    assert set(drawn[:40]) < set(stored) and drawn[40:100] != drawn[100:]
+
+
 def test_streamed_training_is_a_function_of_the_seed(dataset):
     def drawn(seed):
         images, labels = next(iter(dataset.training_batches("search_train", 16, seed)))

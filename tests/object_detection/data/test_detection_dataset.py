@@ -151,6 +151,22 @@ def test_streamed_examples_equal_cached_ones(dataset, monkeypatch):
     assert drawn == again
 
 
+@pytest.mark.parametrize("cache_bytes", [2**30, 0])
+def test_a_resumed_run_gets_the_batches_that_come_next(dataset, monkeypatch, cache_bytes):
+    monkeypatch.setattr(data.detection, "_CACHE_BYTES", cache_bytes)
+
+    def drawn(first_batch, number, augment=True):
+        batches = dataset.training_batches("search_validation", 10, 5, augment, first_batch)
+        return _examples(batches, number)
+
+    whole = drawn(0, 7)
+    for first_batch in (1, 2, 5):  # Of two batches to an epoch.
+        assert drawn(first_batch, 2) == whole[10 * first_batch : 10 * (first_batch + 2)]
+    expected = sorted(_examples(dataset.evaluation_batches("search_validation", 10)))
+    plain = drawn(0, 4, augment=False)
+    assert sorted(plain[:20]) == sorted(plain[20:]) == expected and plain[:20] != plain[20:]
+
+
 def test_other_image_size(digit_scenes_dir):
     small = data.load("digit_scenes", digit_scenes_dir, 128, reward_fraction=0.25)
     images, labels = next(iter(small.training_batches("search_train", 4, seed=0)))

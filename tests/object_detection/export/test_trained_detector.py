@@ -56,14 +56,15 @@ def _change(path: pathlib.Path, change) -> None:
 
 
 def _no_checkpoint(path):
-    (path / "checkpoint").unlink()
+    for file in path.glob("ckpt-*"):
+        file.unlink()
     return "holds no checkpoint; train the network first"
 
 
 def _half_a_checkpoint(path):
     data = path / "ckpt-7.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:500])
-    return "the checkpoint .*ckpt-7 is damaged"
+    return "none of the 1 checkpoints .*ckpt-7, as it is damaged"
 
 
 def _no_averages(path):

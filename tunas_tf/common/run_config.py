@@ -1,0 +1,90 @@
+"""config.json, by which a directory is that of a run: what every reader may rely on.
+
+    command                       what runs in the directory
+    settings, derived             what decides the result, by name
+    documents                     of DOCUMENTS those that lie beside it as NAME.json
+    flags, versions               for people
+
+What a reader needs beyond that depends on the command. Names that are known here have the type
+that is noted here, if they are there at all.
+"""
+
+import os
+from typing import Any
+
+from tunas_tf.common import checks
+from tunas_tf.common.errors import InputError
+from tunas_tf.common.json_files import read_json
+
+__all__ = ["DOCUMENTS", "FILE_NAME", "read"]
+
+FILE_NAME = "config.json"
+# No other name is ever made a path.
+DOCUMENTS = ("cost_model", "search_space")
+
+_COUNT = checks.integer(1, 2**31 - 1)
+_COUNT_OR_NONE = checks.integer(0, 2**31 - 1)
+_SHARE = checks.number(0, 1)
+
+_SETTINGS = {
+    "cost_tolerance": _SHARE,
+    "dataset": checks.text,
+    "detector": checks.text,
+    "ema_decay": _SHARE,
+    "enable_cost_model": checks.boolean,
+    "expanded_features": checks.nullable(checks.boolean),
+    "filters_multiplier": checks.number(0),
+    "image_size": checks.integer(1, 2**16),
+    "keep_aspect_ratio": checks.boolean,
+    "network": checks.record({}),
+    "num_filters": checks.nullable(_COUNT),
+    "path_dropout_rate": _SHARE,
+    "reward_fraction": checks.nullable(_SHARE),
+    "rl_reward_function": checks.text,
+    "seed": checks.integer(0, 2**31 - 1),
+    "separable": checks.nullable(checks.boolean),
+    "ssd": checks.nullable(checks.text),
+}
+_DERIVED = {
+    "dropout_rate": _SHARE,
+    "madds": checks.integer(0),
+    "num_classes": checks.nullable(_COUNT_OR_NONE),
+    "params": checks.integer(0),
+    "reward_fraction": checks.nullable(_SHARE),
+    # Costs are compared with it by division.
+    "rl_cost_model_target": checks.nullable(checks.number(1e-30, 1e30)),
+    "test_split": checks.text,
+    "total_steps": checks.integer(1),
+    "train_split": checks.text,
+}
+_CHECK = checks.record(
+    {"command": checks.text},
+    optional={
+        "derived": checks.record({}, _DERIVED),
+        "documents": checks.list_of(checks.choice(*DOCUMENTS)),
+        "flags": checks.record({}, {"dataset_dir": checks.nullable(checks.text)}),
+        "settings": checks.record({}, _SETTINGS),
+        "versions": checks.mapping_of(checks.text),
+    },
+)
+
+
+def read(directory: str, remedy: str) -> dict[str, Any]:
+    """The config.json in `directory`, with its documents under their names.
+
+    Args:
+      directory: of the run.
+      remedy: what to do if it cannot be used, as an imperative.
+
+    Raises:
+      InputError: a file is missing, or is not that of a run.
+    """
+    path = os.path.join(directory, FILE_NAME)
+    config = read_json(path, remedy)
+    try:
+        _CHECK(config)
+    except ValueError as error:
+        raise InputError(f"{path} is not that of a run, as {error}; {remedy}.") from None
+    for name in config.get("documents", ()):
+        config[name] = read_json(os.path.join(directory, f"{name}.json"), remedy)
+    return config
