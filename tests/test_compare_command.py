@@ -87,6 +87,10 @@ def _wait_until(condition, process, seconds=300) -> None:
 @pytest.mark.slow
 def test_a_kill_costs_nothing_that_was_done_and_more_networks_come_on_top(tiny):
     process = _start(tiny)
+    _wait_until((tiny / "run" / "workers.log").exists, process)
+    second = _start(tiny)
+    _, errors = second.communicate()
+    assert second.returncode == 2 and f"in use by process {process.pid}" in errors
     _wait_until(lambda: len(_lines(tiny)) >= 1, process)
     process.send_signal(signal.SIGKILL)
     process.wait()

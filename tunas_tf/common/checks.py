@@ -17,6 +17,7 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 from tunas_tf.common.errors import brief
 
 __all__ = [
+    "Check",
     "anything",
     "boolean",
     "choice",
