@@ -58,6 +58,7 @@ def main() -> None:
         FLAGS.reward_fraction,
         FLAGS.max_num_boxes,
         FLAGS.keep_aspect_ratio,
+        training_flags.on_broken(),
     )
     sizes = FLAGS.image_size, dataset.num_classes
     cost_model = None

@@ -69,6 +69,7 @@ def main() -> None:
         FLAGS.reward_fraction,
         FLAGS.max_num_boxes,
         FLAGS.keep_aspect_ratio,
+        training_flags.on_broken(),
     )
 
     train_command.train(

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,27 +14,9 @@ from command_outcomes import ROOT
 
 __all__ = ["difference", "end_early", "prepare", "start"]
 
-_SPACE = """
-from tunas_tf import search_space
-from tunas_tf.search_space import spec
-from tunas_tf.search_space.spec import FILTERS, OPERATION, OneOf
-
-@search_space.register
-def tiny_search():
-    bottleneck = spec.Bottleneck(
-        OneOf((3, 5), OPERATION), OneOf((spec.Expansion(1), spec.Expansion(2)), FILTERS)
-    )
-    layer = spec.Residual(OneOf((bottleneck, spec.Zero()), OPERATION))
-    blocks = (
-        spec.Block((spec.Conv(3, 2), spec.Activation("relu")), 8),
-        spec.Block((layer, layer, spec.GlobalPool()), 8),
-    )
-    return spec.SearchSpace("tiny_search", blocks, reference_indices=(0,) * 6)
-"""
-
 # A loop, and a checkpoint after it, every four steps.
 _FLAGS = """
---space_module=tiny
+--space_module=tiny_space
 --ssd=tiny_search
 --dataset=image_folder
 --image_size=16
@@ -43,10 +26,10 @@ _FLAGS = """
 """
 
 
-def prepare(directory: pathlib.Path, image_folder: str) -> None:
+def prepare(directory: pathlib.Path, image_folder: str, flags: str = _FLAGS) -> None:
     """Writes tiny.flags, and the module of its space."""
-    (directory / "tiny.py").write_text(_SPACE)
-    (directory / "tiny.flags").write_text(f"{_FLAGS}--dataset_dir={image_folder}\n")
+    shutil.copy(ROOT / "tests" / "tiny_space.py", directory)
+    (directory / "tiny.flags").write_text(f"{flags}--dataset_dir={image_folder}\n")
 
 
 def start(directory: pathlib.Path, module: str, *flags: str) -> subprocess.Popen:

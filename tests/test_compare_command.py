@@ -1,37 +1,18 @@
 """compare_search as a user runs it: bad input, and a comparison that is killed and resumed."""
 
 import json
-import os
 import pathlib
 import signal
 import subprocess
-import sys
 import time
 
+import interrupted_runs
 import pytest
-from command_outcomes import ROOT, outcomes
-
-_SPACE = """
-from tunas_tf import search_space
-from tunas_tf.search_space import spec
-from tunas_tf.search_space.spec import FILTERS, OPERATION, OneOf
-
-@search_space.register
-def tiny_search():
-    bottleneck = spec.Bottleneck(
-        OneOf((3, 5), OPERATION), OneOf((spec.Expansion(1), spec.Expansion(2)), FILTERS)
-    )
-    layer = spec.Residual(OneOf((bottleneck, spec.Zero()), OPERATION))
-    blocks = (
-        spec.Block((spec.Conv(3, 2), spec.Activation("relu")), 8),
-        spec.Block((layer, layer, spec.GlobalPool()), 8),
-    )
-    return spec.SearchSpace("tiny_search", blocks, reference_indices=(0,) * 6)
-"""
+from command_outcomes import outcomes
 
 _TINY = """
 --output_dir=run
---space_module=tiny
+--space_module=tiny_space
 --ssd=tiny_search
 --dataset=image_folder
 --image_size=16
@@ -54,19 +35,13 @@ _TINY = """
 @pytest.fixture(name="tiny")
 def _tiny(tmp_path, image_folder) -> pathlib.Path:
     """A directory with tiny.flags, and the module of its space."""
-    (tmp_path / "tiny.py").write_text(_SPACE)
-    (tmp_path / "tiny.flags").write_text(f"{_TINY}--dataset_dir={image_folder}\n")
+    interrupted_runs.prepare(tmp_path, image_folder, _TINY)
     return tmp_path
 
 
 def _start(directory, *flags: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tunas_tf.compare_search", "--flagfile=tiny.flags", *flags],
-        cwd=directory,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    return interrupted_runs.start(
+        directory, "tunas_tf.compare_search", "--flagfile=tiny.flags", *flags
     )
 
 
@@ -129,7 +104,7 @@ _REFUSED = [
     (["--rl_cost_model_target=1"], "no network of tiny_search costs"),
     (["--reference_networks=proxylessnas_search,nope"], "there is no search space 'nope'"),
     (["--train_epochs=0.01"], "less than one step"),
-    (["--output_dir=tiny.py/run"], "cannot be written"),
+    (["--output_dir=tiny.flags/run"], "cannot be written"),
 ]
 
 

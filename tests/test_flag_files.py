@@ -1,7 +1,6 @@
 """Every flag file under flags/ suits the command that its comment says to run it with."""
 
 import json
-import pathlib
 import re
 import shlex
 from typing import Any

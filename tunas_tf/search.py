@@ -36,7 +36,13 @@ def main() -> None:
     from tunas_tf.models import Supernet
     from tunas_tf.training.classification import ClassificationTask
 
-    dataset = data.load(FLAGS.dataset, FLAGS.dataset_dir, FLAGS.image_size, FLAGS.reward_fraction)
+    dataset = data.load(
+        FLAGS.dataset,
+        FLAGS.dataset_dir,
+        FLAGS.image_size,
+        FLAGS.reward_fraction,
+        training_flags.on_broken(),
+    )
     cost_model = None
     if FLAGS.enable_cost_model:
         cost_model = cost_model_lib.get(

@@ -41,7 +41,13 @@ def main() -> None:
 
     if FLAGS.mode == "eval":
         run_directory.load_config(checkpoint_dir, "train_eval")  # That there is something to see.
-    dataset = data.load(FLAGS.dataset, FLAGS.dataset_dir, FLAGS.image_size, FLAGS.reward_fraction)
+    dataset = data.load(
+        FLAGS.dataset,
+        FLAGS.dataset_dir,
+        FLAGS.image_size,
+        FLAGS.reward_fraction,
+        training_flags.on_broken(),
+    )
 
     train_command.train(
         command="train_eval",

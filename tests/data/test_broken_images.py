@@ -3,6 +3,7 @@
 import os
 import pathlib
 
+import command_outcomes
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -213,3 +214,19 @@ def test_nested_examples():
     found = list(tolerance.map_images(examples, decode, "skip"))
     assert [int(labels["mean"]) for _, labels in found] == [9, 0, 9]
     assert len(list(tolerance.map_images(examples, decode, "skip", leave_out=True))) == 2
+
+
+def test_strict_commands_stop_before_anything_is_written(folder, tmp_path):
+    (folder / "train" / "dark" / "3.jpg").write_bytes(b"not an image")
+    line = [
+        "--ssd=quickstart_search",
+        "--dataset=image_folder",
+        f"--dataset_dir={folder}",
+        f"--image_size={_SIZE}",
+        "--cost_model=madds",
+        "--strict",
+        f"--checkpoint_dir={tmp_path}/run",
+    ]
+    (outcome,) = command_outcomes.outcomes("tunas_tf.search", [line], run=True)
+    assert "1 of the 50 images" in outcome["error"] and "3.jpg" in outcome["error"]
+    assert not (tmp_path / "run").exists()

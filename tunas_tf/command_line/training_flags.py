@@ -21,6 +21,7 @@ __all__ = [
     "define_label_smoothing",
     "fill",
     "information",
+    "on_broken",
     "print_settings",
     "require_checkpoint_dir",
     "settings",
@@ -44,6 +45,7 @@ _FREE_TO_CHANGE = {
     "on_nan",
     "rematerialize",
     "space_module",
+    "strict",
 }
 
 
@@ -82,6 +84,12 @@ def define(epochs: float, train_batch_size: int, **data: str) -> None:
     flags.DEFINE_float("epochs", epochs, "Passes over the training examples.", lower_bound=0)
     flags.DEFINE_integer(
         "train_batch_size", train_batch_size, "Examples per step, all replicas.", lower_bound=1
+    )
+    flags.DEFINE_bool(
+        "strict",
+        False,
+        "Whether images that cannot be decoded end the command: those of a folder before it does "
+        "anything. Otherwise they are left out or replaced, with a warning.",
     )
     flags.DEFINE_bool(
         "augment", True, "Whether training crops images at random, and mirrors them if it may."
@@ -126,6 +134,11 @@ def define(epochs: float, train_batch_size: int, **data: str) -> None:
 
 def define_label_smoothing() -> None:
     flags.DEFINE_float("label_smoothing", 0.1, "Of the training loss.", 0, 1)
+
+
+def on_broken() -> str:
+    """What becomes of images that cannot be decoded, for `data.load`."""
+    return "stop" if FLAGS.strict else "skip"
 
 
 def require_checkpoint_dir() -> str:

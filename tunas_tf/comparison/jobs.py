@@ -73,6 +73,7 @@ class Jobs:
             settings["dataset_dir"],
             settings["image_size"],
             settings["reward_fraction"],
+            "stop" if settings["strict"] else "skip",
         )
 
     def __call__(self, item) -> Any:

@@ -42,6 +42,7 @@ _FREE_TO_CHANGE = (
     "iterations_per_loop",
     "on_nan",
     "space_module",
+    "strict",
 )
 
 

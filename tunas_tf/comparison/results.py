@@ -7,7 +7,7 @@ Each line of results.jsonl is one training of one network, a JSON object with th
 import dataclasses
 import json
 import math
-from typing import Any, Optional, Sequence
+from typing import Optional, Sequence
 
 from tunas_tf.common import checks, json_files
 from tunas_tf.common.errors import InputError

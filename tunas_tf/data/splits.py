@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from typing import Optional, Protocol
+from typing import Protocol
 
 from tunas_tf.common.errors import InputError
 
