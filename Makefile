@@ -1,6 +1,7 @@
 # The two commands a newcomer needs are `make test` and `make search`. Each first sets up .venv
 # with exactly the packages of requirements.lock, which takes a few minutes once.
 #
+#   make lint                                  format, common mistakes, types
 #   make test PYTEST_ARGS="tests/layers -x"     some tests only
 #   make search RUN_DIR=runs/mine               another run directory
 #   make search-detection                       the same for a detector
@@ -9,18 +10,25 @@
 # Candidates for .venv: the first one that runs and fits is taken.
 PYTHON ?= python3.12 python3.11 python3.10 python3
 PYTEST_ARGS ?=
+# Most of the time of most tests is one thread that traces.
+TEST_PROCESSES ?= 2
 RUN_DIR ?= $(if $(filter search-detection,$(MAKECMDGOALS)),runs/quickstart_detection,runs/quickstart)
 
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: help test search search-detection clean
+.PHONY: help lint test search search-detection clean
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
+lint: $(VENV)/.ready
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+
 test: $(VENV)/.ready
-	$(RUN) -m pytest $(PYTEST_ARGS)
+	$(RUN) -m pytest --numprocesses=$(TEST_PROCESSES) --dist=loadfile $(PYTEST_ARGS)
 
 search: $(VENV)/.ready
 	$(RUN) -m tunas_tf.search --flagfile=flags/quickstart.flags \

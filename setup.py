@@ -14,23 +14,41 @@ def read_version() -> str:
     return re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE).group(1)
 
 
+# What not everyone needs. The commands that do say so; see tunas_tf/command_line/app.py.
+_EXTRAS = {
+    "detection": ["matplotlib>=3.8,<4", "pycocotools>=2.0.7,<3"],
+    "lint": ["mypy>=2.4,<3", "ruff>=0.17,<0.18"],
+    "plots": ["matplotlib>=3.8,<4"],
+    "test": ["hypothesis>=6.100,<7", "pytest>=8,<10", "pytest-xdist>=3.5,<4"],
+}
+
 setup(
     name="tunas_tf",
     version=read_version(),
     description="Neural architecture search for mobile vision with shared weights (TuNAS).",
     license="Apache-2.0",
     python_requires=">=3.10,<3.13",
-    packages=find_packages(
-        include=["tunas_tf", "tunas_tf.*", "object_detection", "object_detection.*"]
-    ),
-    package_data={"tunas_tf.cost_model": ["*.json"]},
+    long_description=(_ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    packages=[
+        *find_packages(
+            include=["tunas_tf", "tunas_tf.*", "object_detection", "object_detection.*"]
+        ),
+        "tunas_tf.flags",
+    ],
+    # Flag files are beside the package in the sources, and in it when it is installed.
+    package_dir={"tunas_tf.flags": "flags"},
+    package_data={
+        "object_detection": ["py.typed"],
+        "tunas_tf": ["py.typed"],
+        "tunas_tf.cost_model": ["*.json"],
+        "tunas_tf.flags": ["**/*.flags"],
+    },
     install_requires=[
         "absl-py>=1.4,<3",
         "ai-edge-litert>=2.3,<3",
         "flatbuffers>=24,<26",
-        "matplotlib>=3.8,<4",
         "numpy>=1.26,<3",
-        "pycocotools>=2.0.7,<3",
         "scikit-learn>=1.4,<2",
         "scipy>=1.11,<2",
         # TensorBoard 2.20 imports pkg_resources, which warns from 81 on and is gone from 82 on.
@@ -41,7 +59,10 @@ setup(
         "tf_keras>=2.20.1,<2.21",
         "tqdm>=4.60,<5",
     ],
-    extras_require={"test": ["hypothesis>=6.100,<7", "pytest>=8,<10"]},
+    extras_require={
+        **_EXTRAS,
+        "dev": sorted({wanted for extra in _EXTRAS.values() for wanted in extra}),
+    },
     entry_points={
         "console_scripts": [
             "tunas-analyze-search = tunas_tf.analyze_search:run",

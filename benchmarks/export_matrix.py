@@ -16,10 +16,10 @@ else. Takes about 10 minutes on 2 cores; --image_size=64 takes half of that.
 
 import dataclasses
 import time
-from typing import Iterator
+from collections.abc import Iterator
 
-from absl import flags
 import numpy as np
+from absl import flags
 
 from tunas_tf import search_space
 from tunas_tf.command_line import app, network_flags

@@ -31,7 +31,8 @@ import statistics
 import subprocess
 import sys
 import time
-from typing import Any, Callable, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -252,8 +253,9 @@ def _summary(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
             "mask/slice": median(lambda row: row["mask"] / row["slice"]),
             "slice/alone": median(lambda row: row["slice"] / row["alone"]),
             "slice'/alone": median(
-                lambda row: (row["slice"] - row["update of all weights"] + row["update"])
-                / row["alone"]
+                lambda row: (
+                    (row["slice"] - row["update of all weights"] + row["update"]) / row["alone"]
+                )
             ),
             "slice, new/alone": median(lambda row: row["slice, new"] / row["alone"]),
         },

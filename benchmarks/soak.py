@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from absl import app, flags
 
@@ -84,7 +84,7 @@ def _finish(directory: str) -> float:
     return time.monotonic() - start
 
 
-def _kill_at(directory: str, step: int, delay: float) -> Optional[Kill]:
+def _kill_at(directory: str, step: int, delay: float) -> Kill | None:
     """Kills the search `delay` seconds after it has come to the step; None if it ended before."""
     start = time.monotonic()
     printed_before = _printed(directory)
@@ -98,12 +98,8 @@ def _kill_at(directory: str, step: int, delay: float) -> Optional[Kill]:
         return None
     process.send_signal(signal.SIGKILL)
     process.wait()
-    resumed = re.search(
-        r"resumed from .*, step (\d+)", _printed(directory)[len(printed_before) :]
-    )
-    return Kill(
-        time.monotonic() - start, int(resumed[1]) if resumed else 0, _last_step(directory)
-    )
+    resumed = re.search(r"resumed from .*, step (\d+)", _printed(directory)[len(printed_before) :])
+    return Kill(time.monotonic() - start, int(resumed[1]) if resumed else 0, _last_step(directory))
 
 
 def _differences(one: str, other: str) -> list[str]:

@@ -18,7 +18,7 @@ import dataclasses
 import json
 import statistics
 import time
-from typing import Callable
+from collections.abc import Callable
 
 import tensorflow as tf
 import tf_keras
@@ -81,15 +81,11 @@ def _contestant(network: tf_keras.Model, dataset: data.ClassificationDataset) ->
     batches = dataset.training_batches("train", FLAGS.batch_size, seed=0)
     task = ClassificationTask(label_smoothing=0.1)
     trainer = NetworkTrainer(task, network, optimizer, batches, weight_decay=4e-5)
-    evaluator = ClassifierEvaluator(
-        network, dataset.evaluation_batches("test", FLAGS.batch_size)
-    )
+    evaluator = ClassifierEvaluator(network, dataset.evaluation_batches("test", FLAGS.batch_size))
     turns = {
         # Reading a result waits for all of it.
         "train": lambda: float(trainer.train(tf.constant(FLAGS.train_steps))["model/loss"]),
-        "evaluate": lambda: float(
-            evaluator.evaluate(tf.constant(FLAGS.eval_steps))["accuracy"]
-        ),
+        "evaluate": lambda: float(evaluator.evaluate(tf.constant(FLAGS.eval_steps))["accuracy"]),
     }
     num_parameters = sum(v.shape.num_elements() for v in network.trainable_variables)
     return _Contestant(num_parameters, turns, {name: [] for name in turns})
@@ -126,9 +122,7 @@ def main() -> None:
         kind: result["ours"]["median_seconds"][kind] / result["stock"]["median_seconds"][kind]
         for kind in num_steps
     }
-    print(
-        f"{'ratio':22}{result['ratio']['train']:16.3f}{result['ratio']['evaluate']:18.3f}"
-    )
+    print(f"{'ratio':22}{result['ratio']['train']:16.3f}{result['ratio']['evaluate']:18.3f}")
     if FLAGS.output:
         with open(FLAGS.output, "w", encoding="utf-8") as file:
             json.dump(result, file, indent=1)

@@ -12,7 +12,13 @@ from absl import flags
 
 from object_detection.command_line import detector_flags
 from tunas_tf import search_space
-from tunas_tf.command_line import app, network_flags, search_command, training_flags
+from tunas_tf.command_line import (
+    app,
+    network_flags,
+    search_command,
+    strategy_flags,
+    training_flags,
+)
 from tunas_tf.common.errors import InputError
 
 FLAGS = flags.FLAGS
@@ -23,6 +29,7 @@ detector_flags.define_cost_model()
 training_flags.define(epochs=90, train_batch_size=1024, **detector_flags.DATA)
 detector_flags.define_data()
 search_command.define()
+strategy_flags.define()
 flags.DEFINE_enum(
     "quality",
     "ap",
@@ -34,6 +41,7 @@ flags.DEFINE_enum(
 
 def main() -> None:
     search_command.check_flags()
+    strategy_flags.check_flags()
     training_flags.require_checkpoint_dir()
     if FLAGS.quality == "neg_loss" and FLAGS.enable_cost_model:
         if FLAGS.rl_reward_function != "abs":
@@ -51,30 +59,31 @@ def main() -> None:
     space = modeling.trim(space, definition.input_levels)
     if not search_space.choices_of(space):
         raise InputError(f"{space.name} has no choices: there is nothing to search.")
-    dataset = data.load(
-        FLAGS.dataset,
-        FLAGS.dataset_dir,
-        FLAGS.image_size,
-        FLAGS.reward_fraction,
-        FLAGS.max_num_boxes,
-        FLAGS.keep_aspect_ratio,
-        training_flags.on_broken(),
-    )
-    sizes = FLAGS.image_size, dataset.num_classes
-    cost_model = None
-    if FLAGS.enable_cost_model:
-        cost_model = detector_flags.cost_model(definition, space, *sizes)
-    search_command.search(
-        command="detection_search",
-        title=f"search of a backbone in {space.name} for {definition.name} on {dataset.name}",
-        space=space,
-        dataset=dataset,
-        task=DetectionTask(definition, *sizes, FLAGS.quality),
-        cost_model=cost_model,
-        build_supernet=lambda *execution: modeling.SupernetDetector(
-            definition, space, *sizes, *execution
-        ),
-    )
+    with strategy_flags.devices():
+        dataset = data.load(
+            FLAGS.dataset,
+            FLAGS.dataset_dir,
+            FLAGS.image_size,
+            FLAGS.reward_fraction,
+            FLAGS.max_num_boxes,
+            FLAGS.keep_aspect_ratio,
+            training_flags.on_broken(),
+        )
+        sizes = FLAGS.image_size, dataset.num_classes
+        cost_model = None
+        if FLAGS.enable_cost_model:
+            cost_model = detector_flags.cost_model(definition, space, *sizes)
+        search_command.search(
+            command="detection_search",
+            title=f"search of a backbone in {space.name} for {definition.name} on {dataset.name}",
+            space=space,
+            dataset=dataset,
+            task=DetectionTask(definition, *sizes, FLAGS.quality),
+            cost_model=cost_model,
+            build_supernet=lambda *execution: modeling.SupernetDetector(
+                definition, space, *sizes, *execution
+            ),
+        )
 
 
 def run() -> None:

@@ -15,7 +15,13 @@ import functools
 from absl import flags
 
 from object_detection.command_line import detector_flags
-from tunas_tf.command_line import app, network_flags, train_command, training_flags
+from tunas_tf.command_line import (
+    app,
+    network_flags,
+    strategy_flags,
+    train_command,
+    training_flags,
+)
 
 FLAGS = flags.FLAGS
 
@@ -24,6 +30,7 @@ detector_flags.define(expanded_features=True)
 training_flags.define(epochs=90, train_batch_size=1024, **detector_flags.DATA)
 detector_flags.define_data()
 train_command.define()
+strategy_flags.define()
 flags.DEFINE_string(
     "backbone_checkpoint",
     None,
@@ -48,6 +55,7 @@ def main() -> None:
     checkpoint_dir = training_flags.require_checkpoint_dir()
     architecture = network_flags.architecture()
     train_command.check_flags(architecture)
+    strategy_flags.check_flags()
     _check_flags()
 
     from object_detection import data, modeling
@@ -62,35 +70,34 @@ def main() -> None:
     if FLAGS.backbone_checkpoint:
         classifier = trained_network.open_run(FLAGS.backbone_checkpoint)
         detector_job.require_same_backbone(definition, architecture, classifier)
-    dataset = data.load(
-        FLAGS.dataset,
-        FLAGS.dataset_dir,
-        FLAGS.image_size,
-        FLAGS.reward_fraction,
-        FLAGS.max_num_boxes,
-        FLAGS.keep_aspect_ratio,
-        training_flags.on_broken(),
-    )
+    with strategy_flags.devices():
+        dataset = data.load(
+            FLAGS.dataset,
+            FLAGS.dataset_dir,
+            FLAGS.image_size,
+            FLAGS.reward_fraction,
+            FLAGS.max_num_boxes,
+            FLAGS.keep_aspect_ratio,
+            training_flags.on_broken(),
+        )
 
-    train_command.train(
-        command="detection_train_eval",
-        title=f"{FLAGS.mode} of {definition.name} on a network of {architecture.ssd}, on "
-        f"{dataset.name}",
-        architecture=architecture,
-        dataset=dataset,
-        count=modeling.count(
-            definition, architecture, FLAGS.image_size, dataset.num_classes
-        ),
-        derived={"num_classes": dataset.num_classes},
-        settings_type=detector_job.DetectorSettings,
-        run_job=functools.partial(
-            detector_job.run_detector,
-            definition=definition,
+        train_command.train(
+            command="detection_train_eval",
+            title=f"{FLAGS.mode} of {definition.name} on a network of {architecture.ssd}, on "
+            f"{dataset.name}",
             architecture=architecture,
             dataset=dataset,
-            classifier=classifier,
-        ),
-    )
+            count=modeling.count(definition, architecture, FLAGS.image_size, dataset.num_classes),
+            derived={"num_classes": dataset.num_classes},
+            settings_type=detector_job.DetectorSettings,
+            run_job=functools.partial(
+                detector_job.run_detector,
+                definition=definition,
+                architecture=architecture,
+                dataset=dataset,
+                classifier=classifier,
+            ),
+        )
 
 
 def run() -> None:

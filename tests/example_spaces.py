@@ -119,5 +119,5 @@ def enlarged_space() -> spec.SearchSpace:
         (spec.Conv(1), spec.Activation("relu"), spec.GlobalPool()),
     ]
     bases = (16, 16, 16, 32, 64, 128, 256, 512, 1024)
-    blocks = tuple(spec.Block(tuple(l), filters(base)) for l, base in zip(layers, bases))
+    blocks = tuple(spec.Block(tuple(some), filters(base)) for some, base in zip(layers, bases))
     return spec.SearchSpace("enlarged", blocks)

@@ -9,12 +9,12 @@ import io
 import json
 import os
 import pathlib
-from unittest import mock
 import zipfile
+from unittest import mock
 
 import numpy as np
-from PIL import Image, ImageDraw
 import tensorflow_datasets as tfds
+from PIL import Image, ImageDraw
 from tensorflow_datasets.core.download import checksums
 from tensorflow_datasets.object_detection import coco as tfds_coco
 
@@ -63,7 +63,7 @@ def photo(random: np.random.Generator) -> tuple[Image.Image, list[dict]]:
         area = size.prod() * (np.pi / 4 if disc else 1)
         if is_crowd:
             # Two of its members reach to the corners.
-            places = random.uniform(0, 1, (_NUM_CROWD_MEMBERS, 2)).tolist() + [[0, 0], [1, 1]]
+            places = [*random.uniform(0, 1, (_NUM_CROWD_MEMBERS, 2)).tolist(), [0, 0], [1, 1]]
             for x, y in places:
                 x, y = round(left + x * (size[0] - 4)), round(top + y * (size[1] - 4))
                 _draw(draw, (x, y, x + 4, y + 4), False, COLOURS[category])
@@ -101,8 +101,7 @@ def _images_and_json(folder: str) -> tuple[dict[str, bytes], dict]:
         for one in objects:
             annotations.append({"id": len(annotations) + 1, "image_id": image_id, **one})
     categories = [
-        {"id": number, "name": name}
-        for number, name in zip(coco.CATEGORY_IDS, coco.CATEGORY_NAMES)
+        {"id": number, "name": name} for number, name in zip(coco.CATEGORY_IDS, coco.CATEGORY_NAMES)
     ]
     description = {"images": images, "categories": categories}
     if folder != "test2017":
@@ -160,11 +159,7 @@ def build(directory: str | os.PathLike) -> str:
         "url_infos",
         {url: checksums.compute_url_info(path) for url, path in urls.items()},
     )
-    config = tfds.download.DownloadConfig(
-        manual_dir=archives, num_shards=2, try_download_gcs=False
-    )
+    config = tfds.download.DownloadConfig(manual_dir=archives, num_shards=2, try_download_gcs=False)
     with quiet_tfds(), own_checksums:
-        tfds.builder("coco/2017", data_dir=dataset_dir).download_and_prepare(
-            download_config=config
-        )
+        tfds.builder("coco/2017", data_dir=dataset_dir).download_and_prepare(download_config=config)
     return dataset_dir

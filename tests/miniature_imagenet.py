@@ -11,8 +11,8 @@ import tarfile
 from unittest import mock
 
 import numpy as np
-from PIL import Image, ImageDraw
 import tensorflow_datasets as tfds
+from PIL import Image, ImageDraw
 from tensorflow_datasets.datasets.imagenet2012 import imagenet_common
 
 from tunas_tf.data.tfds_files import quiet_tfds

@@ -3,7 +3,7 @@
 import base64
 import dataclasses
 import textwrap
-from typing import Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 

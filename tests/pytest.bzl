@@ -7,7 +7,7 @@ def pytest_tests(exclude = [], deps = []):
 
     Args:
       exclude: files that only a whole checkout can run.
-      deps: what the tests import besides tunas_tf and the helpers in tests/.
+      deps: what the tests and their helpers import, and the commands that they start.
     """
     helpers = native.glob(["*.py"], exclude = ["test_*.py"])
     for file in native.glob(["test_*.py"], exclude = exclude):
@@ -19,8 +19,5 @@ def pytest_tests(exclude = [], deps = []):
             # An empty __init__.py beside the tests would make them a package for pytest.
             legacy_create_init = False,
             main = _RUNNER,
-            deps = [
-                "//tests:helpers",
-                "//tunas_tf",
-            ] + deps,
+            deps = ["//tests:helpers"] + deps,
         )

@@ -144,9 +144,7 @@ def test_describe_published_network(name, params, madds, spaces):
 
     assert list(described["also_in"]) == spaces
     for space, indices in described["also_in"].items():
-        there = search_space.resolve(
-            search_space.get(space), search_space.parse_indices(indices)
-        )
+        there = search_space.resolve(search_space.get(space), search_space.parse_indices(indices))
         assert there.blocks == search_space.resolve(search_space.get(name), ()).blocks
     if name == "proxylessnas_mobile":
         assert described["pixel1_ms"] == pytest.approx(84.416, abs=5e-4)

@@ -31,6 +31,7 @@ _SEARCHES = {
 _IMPORTED = {"proxylessnas_enlarged_search": 5983, "mobilenet_v3_like_search": 29068}
 _NETWORKS = reference_networks.__all__
 
+
 def _commands(file: str) -> list[tuple[str, list[str]]]:
     """(module, arguments) of each command in the comments of a flag file."""
     lines = (ROOT / file).read_text(encoding="utf-8").splitlines()

@@ -266,9 +266,7 @@ def test_commands_take_the_file(release, ssd):
         expected = _BIAS + published_release.features(space, masks) @ coefficients
         assert 90 <= network["cost"] <= 95
         assert network["cost"] == pytest.approx(expected, abs=1e-9)
-    estimate = _run_json(
-        "estimate_cost", *flags, f"--indices={sampled[0]['indices']}", cwd=release
-    )
+    estimate = _run_json("estimate_cost", *flags, f"--indices={sampled[0]['indices']}", cwd=release)
     assert estimate == {
         "cost": pytest.approx(sampled[0]["cost"]), "unit": "ms", "cost_model": f"{ssd}.json"
     }  # fmt: skip

@@ -1,9 +1,14 @@
-"""setup.py, requirements.lock and the BUILD files agree with the sources and with each other."""
+"""setup.py and requirements.lock agree with the sources and with each other."""
 
 import ast
-import fnmatch
+import itertools
+import os
 import pathlib
 import runpy
+import shutil
+import subprocess
+import sys
+import zipfile
 
 import pytest
 import setuptools
@@ -12,6 +17,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import tunas_tf
+from tunas_tf.command_line import app
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _PYTHONS = ("3.10", "3.11", "3.12")
@@ -44,35 +50,6 @@ def _source_directories(*roots: str) -> list[pathlib.Path]:
     return sorted({path.parent for path in files})
 
 
-def _imported(source: str) -> set[str]:
-    """Dotted names of the modules of this project that a source file may import."""
-    modules = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            modules |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            modules |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name for name in modules if name.split(".")[0] in ("tunas_tf", "object_detection")}
-
-
-def _directory_of(module: str) -> str:
-    """The package directory that holds a module, or a name that is imported from a module."""
-    path = pathlib.Path(*module.split("."))
-    while not (_ROOT / path).is_dir():
-        path = path.parent
-    return path.as_posix()
-
-
-def _label_directories(build_file: pathlib.Path) -> set[str]:
-    """Directories of the //labels in a BUILD file, whose syntax is a part of Python's."""
-    strings = {
-        node.value
-        for node in ast.walk(ast.parse(build_file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
-    return {text[2:].partition(":")[0] for text in strings if text.startswith("//")}
-
-
 def test_lock_holds_exact_pins_only():
     pins = _pins()
     assert len(pins) > 50
@@ -92,7 +69,7 @@ def test_lock_holds_exact_pins_only():
 
 def test_ranges_of_setup_contain_the_pins(package):
     pinned = {canonicalize_name(pin.name): pin for pin in _pins()}
-    ranges = [*package["install_requires"], *package["extras_require"]["test"]]
+    ranges = itertools.chain(package["install_requires"], *package["extras_require"].values())
     for wanted in map(Requirement, ranges):
         pin = pinned[canonicalize_name(wanted.name)]
         assert pin.marker is None, f"{pin} is not for every Python"
@@ -111,14 +88,88 @@ def test_version_is_read_without_the_package(package):
 
 
 def test_every_package_and_data_file_is_installed(package):
-    directories = _source_directories("tunas_tf", "object_detection")
-    installed = {_ROOT.joinpath(*name.split(".")): name for name in package["packages"]}
-    assert sorted(installed) == directories
+    directories = [*_source_directories("tunas_tf", "object_detection"), _ROOT / "flags"]
+    installed = {
+        _ROOT / package["package_dir"].get(name, name.replace(".", "/")): name
+        for name in package["packages"]
+    }
+    assert sorted(installed) == sorted(directories)
     for directory, name in installed.items():
         patterns = package["package_data"].get(name, [])
+        shipped = {path for pattern in patterns for path in directory.glob(pattern)}
         for file in directory.iterdir():
             if file.is_file() and file.suffix not in (".py", ".pyc") and file.name != "BUILD":
-                assert any(fnmatch.fnmatch(file.name, pattern) for pattern in patterns), file
+                assert file in shipped, file
+
+
+def test_extras(package):
+    names = {
+        extra: {Requirement(text).name for text in wanted}
+        for extra, wanted in package["extras_require"].items()
+    }
+    core = {Requirement(text).name for text in package["install_requires"]}
+    assert names.pop("dev") == set().union(*names.values())
+    for missing, extra in app.EXTRAS.items():  # What commands say that is missing.
+        assert missing in names[extra] and missing not in core
+
+
+@pytest.fixture(scope="module", name="wheel")
+def _wheel(tmp_path_factory) -> pathlib.Path:
+    """The wheel, built from a copy of the sources: a build leaves files beside them."""
+    sources, wheels = tmp_path_factory.mktemp("sources"), tmp_path_factory.mktemp("wheels")
+    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", "build", "runs")
+    for name in ("flags", "object_detection", "tests", "tunas_tf"):
+        shutil.copytree(_ROOT / name, sources / name, ignore=ignore)
+    for path in _ROOT.glob("*"):
+        if path.is_file():
+            shutil.copy(path, sources)
+    _pip("wheel", "--no-deps", "--no-build-isolation", f"--wheel-dir={wheels}", str(sources))
+    (wheel,) = wheels.glob("*.whl")
+    return wheel
+
+
+def _pip(*arguments: str) -> None:
+    command = [sys.executable, "-m", "pip", *arguments, "--no-index", "--disable-pip-version-check"]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+@pytest.mark.slow
+def test_wheel_holds_the_package_and_nothing_else(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0].partition("-")[0] for name in names} == {
+        "object_detection",
+        "tunas_tf",
+    }
+    data = {name for name in names if ".dist-info/" not in name and not name.endswith(".py")}
+    flag_files = {f"tunas_tf/{p.relative_to(_ROOT)}" for p in _ROOT.glob("flags/**/*.flags")}
+    models = {str(p.relative_to(_ROOT)) for p in _ROOT.glob("tunas_tf/cost_model/*.json")}
+    typed = {"object_detection/py.typed", "tunas_tf/py.typed"}
+    assert data == flag_files | models | typed
+
+
+@pytest.mark.slow
+def test_installed_command_finds_its_files_from_anywhere(wheel, tmp_path):
+    installed, elsewhere = tmp_path / "installed", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    _pip("install", "--no-deps", f"--target={installed}", str(wheel))
+
+    def run(script: str, *arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [str(installed / "bin" / script), *arguments],
+            cwd=elsewhere,
+            env={**os.environ, "PYTHONPATH": str(installed)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    # Its cost model is a file of the package.
+    estimate = run("tunas-estimate-cost", "--ssd=proxylessnas_mobile")
+    assert estimate.stdout.startswith("estimated cost: 84.416"), estimate.stderr
+    # So is the flag file, which holds flags that this command does not know.
+    describe = run("tunas-describe", "--flagfile=flags/quickstart.flags")
+    assert (describe.returncode, describe.stdout) == (2, "")
+    assert "Unknown command line flag 'dataset'" in describe.stderr
 
 
 def test_every_command_has_a_console_script(package):
@@ -133,18 +184,3 @@ def test_console_script_can_be_called(module):
         node.name: node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)
     }
     assert ast.unparse(functions["run"].args) == ""
-
-
-def test_every_source_directory_has_a_build_file():
-    directories = _source_directories("tunas_tf", "object_detection", "tests", "benchmarks")
-    assert [path for path in directories if not (path / "BUILD").is_file()] == []
-
-
-def test_build_files_name_what_their_sources_import():
-    missing = {}
-    for directory in _source_directories("tunas_tf", "object_detection"):
-        sources = [path.read_text(encoding="utf-8") for path in directory.glob("*.py")]
-        own = directory.relative_to(_ROOT).as_posix()
-        needed = {_directory_of(module) for source in sources for module in _imported(source)}
-        missing[own] = needed - {own} - _label_directories(directory / "BUILD")
-    assert {own: names for own, names in missing.items() if names} == {}

@@ -16,7 +16,7 @@ A file that makes the runtime crash is found out in a process of its own, which 
 
 import dataclasses
 import os
-from typing import Optional, Sequence
+from collections.abc import Sequence
 
 from absl import flags
 
@@ -51,7 +51,7 @@ _COLUMNS = {
 }
 
 
-def _require_directory(output: Optional[str]) -> None:
+def _require_directory(output: str | None) -> None:
     """Raises InputError, before anything is measured, if there is no place for the results."""
     if output is None:
         return
@@ -62,7 +62,7 @@ def _require_directory(output: Optional[str]) -> None:
         )
 
 
-def _estimated_ms(model: str) -> Optional[float]:
+def _estimated_ms(model: str) -> float | None:
     """What --cost_model estimates for the network in a .tflite file, by its description."""
     if FLAGS.cost_model is None:
         return None
@@ -123,9 +123,7 @@ def main() -> None:
         latencies = backend.measure(FLAGS.model, FLAGS.num_runs, FLAGS.num_warmup_runs)
         of_backend = [
             latency.Measurement(model, digest, measured, backend.provenance, estimated)
-            for model, digest, measured, estimated in zip(
-                FLAGS.model, hashes, latencies, estimates
-            )
+            for model, digest, measured, estimated in zip(FLAGS.model, hashes, latencies, estimates)
         ]
         texts.append(f"{_device_text(backend.provenance)}\n{_table(of_backend)}")
         measurements += of_backend

@@ -9,7 +9,7 @@ An architecture file is described from itself alone; the size of its space is ad
 the space is still known.
 """
 
-from typing import Any, Optional
+from typing import Any
 
 from absl import flags
 
@@ -41,7 +41,7 @@ def space_summary(space: spec.SearchSpace) -> dict[str, Any]:
     }
 
 
-def known_space(architecture: Architecture) -> Optional[spec.SearchSpace]:
+def known_space(architecture: Architecture) -> spec.SearchSpace | None:
     """The space that a network says it is from, None if it no longer holds such a network."""
     try:
         space = search_space.get(architecture.ssd)
@@ -67,7 +67,7 @@ def places(architecture: Architecture) -> dict[str, str]:
     return found
 
 
-def published_latency_ms(architecture: Architecture) -> Optional[float]:
+def published_latency_ms(architecture: Architecture) -> float | None:
     """Its cost under the published model, None if that does not know such a network."""
     try:
         return cost_model.architecture_cost("pixel1", architecture)[0]

@@ -15,7 +15,6 @@ target.
 
 import math
 import os
-from typing import Any
 
 from absl import flags
 
@@ -75,7 +74,7 @@ def _window() -> tuple[cost_model_lib.CostModel, float, float]:
         "give the architecture.json of a search with a cost model, or --ssd and --min_cost and "
         "--max_cost"
     )
-    like = read_json(FLAGS.like, remedy)
+    like = read_json(FLAGS.like, remedy, "architecture")
     if "cost_target" not in like:
         raise InputError(f"{FLAGS.like} names no cost target; {remedy}.")
     try:
@@ -92,7 +91,7 @@ def _write(directory: str, cost_model: cost_model_lib.CostModel, sampled, costs)
     try:
         os.makedirs(directory, exist_ok=True)
         for number, (indices, cost) in enumerate(zip(sampled, costs)):
-            value: dict[str, Any] = architecture_lib.to_json(
+            value = architecture_lib.file_json(
                 search_space.resolve(cost_model.space, indices)
             )
             value.update(

@@ -11,7 +11,13 @@ from absl import flags
 
 from tunas_tf import cost_model as cost_model_lib
 from tunas_tf import search_space
-from tunas_tf.command_line import app, network_flags, search_command, training_flags
+from tunas_tf.command_line import (
+    app,
+    network_flags,
+    search_command,
+    strategy_flags,
+    training_flags,
+)
 from tunas_tf.common.errors import InputError
 
 FLAGS = flags.FLAGS
@@ -20,10 +26,12 @@ network_flags.define("ssd", "filters_multiplier", "image_size", "cost_model", "s
 training_flags.define(epochs=90, train_batch_size=4096)
 training_flags.define_label_smoothing()
 search_command.define()
+strategy_flags.define()
 
 
 def main() -> None:
     search_command.check_flags()
+    strategy_flags.check_flags()
     training_flags.require_checkpoint_dir()
     space = network_flags.space()
     if not search_space.choices_of(space):
@@ -36,29 +44,30 @@ def main() -> None:
     from tunas_tf.models import Supernet
     from tunas_tf.training.classification import ClassificationTask
 
-    dataset = data.load(
-        FLAGS.dataset,
-        FLAGS.dataset_dir,
-        FLAGS.image_size,
-        FLAGS.reward_fraction,
-        training_flags.on_broken(),
-    )
-    cost_model = None
-    if FLAGS.enable_cost_model:
-        cost_model = cost_model_lib.get(
-            cost_model_name, space, FLAGS.image_size, dataset.num_classes
+    with strategy_flags.devices():
+        dataset = data.load(
+            FLAGS.dataset,
+            FLAGS.dataset_dir,
+            FLAGS.image_size,
+            FLAGS.reward_fraction,
+            training_flags.on_broken(),
         )
-    search_command.search(
-        command="search",
-        title=f"search in {space.name} on {dataset.name}",
-        space=space,
-        dataset=dataset,
-        task=ClassificationTask(FLAGS.label_smoothing),
-        cost_model=cost_model,
-        build_supernet=lambda execution, rematerialize: Supernet(
-            space, dataset.num_classes, execution=execution, rematerialize=rematerialize
-        ),
-    )
+        cost_model = None
+        if FLAGS.enable_cost_model:
+            cost_model = cost_model_lib.get(
+                cost_model_name, space, FLAGS.image_size, dataset.num_classes
+            )
+        search_command.search(
+            command="search",
+            title=f"search in {space.name} on {dataset.name}",
+            space=space,
+            dataset=dataset,
+            task=ClassificationTask(FLAGS.label_smoothing),
+            cost_model=cost_model,
+            build_supernet=lambda execution, rematerialize: Supernet(
+                space, dataset.num_classes, execution=execution, rematerialize=rematerialize
+            ),
+        )
 
 
 def run() -> None:

@@ -11,7 +11,13 @@ import functools
 
 from absl import flags
 
-from tunas_tf.command_line import app, network_flags, train_command, training_flags
+from tunas_tf.command_line import (
+    app,
+    network_flags,
+    strategy_flags,
+    train_command,
+    training_flags,
+)
 from tunas_tf.training import recipe
 
 FLAGS = flags.FLAGS
@@ -20,6 +26,7 @@ network_flags.define("ssd", "filters_multiplier", "indices", "architecture", "im
 training_flags.define(epochs=90, train_batch_size=4096)
 training_flags.define_label_smoothing()
 train_command.define()
+strategy_flags.define()
 flags.DEFINE_float(
     "dropout_rate",
     None,
@@ -34,6 +41,7 @@ def main() -> None:
     checkpoint_dir = training_flags.require_checkpoint_dir()
     architecture = network_flags.architecture()
     train_command.check_flags(architecture)
+    strategy_flags.check_flags()
 
     from tunas_tf import data
     from tunas_tf.search_space import arithmetic
@@ -41,28 +49,29 @@ def main() -> None:
 
     if FLAGS.mode == "eval":
         run_directory.load_config(checkpoint_dir, "train_eval")  # That there is something to see.
-    dataset = data.load(
-        FLAGS.dataset,
-        FLAGS.dataset_dir,
-        FLAGS.image_size,
-        FLAGS.reward_fraction,
-        training_flags.on_broken(),
-    )
+    with strategy_flags.devices():
+        dataset = data.load(
+            FLAGS.dataset,
+            FLAGS.dataset_dir,
+            FLAGS.image_size,
+            FLAGS.reward_fraction,
+            training_flags.on_broken(),
+        )
 
-    train_command.train(
-        command="train_eval",
-        title=f"{FLAGS.mode} of a network of {architecture.ssd} on {dataset.name}",
-        architecture=architecture,
-        dataset=dataset,
-        count=arithmetic.count(architecture, FLAGS.image_size, dataset.num_classes),
-        derived={
-            "dropout_rate": recipe.dropout_rate(FLAGS.dropout_rate, FLAGS.epochs, architecture)
-        },
-        settings_type=classifier_job.ClassifierSettings,
-        run_job=functools.partial(
-            classifier_job.run_classifier, architecture=architecture, dataset=dataset
-        ),
-    )
+        train_command.train(
+            command="train_eval",
+            title=f"{FLAGS.mode} of a network of {architecture.ssd} on {dataset.name}",
+            architecture=architecture,
+            dataset=dataset,
+            count=arithmetic.count(architecture, FLAGS.image_size, dataset.num_classes),
+            derived={
+                "dropout_rate": recipe.dropout_rate(FLAGS.dropout_rate, FLAGS.epochs, architecture)
+            },
+            settings_type=classifier_job.ClassifierSettings,
+            run_job=functools.partial(
+                classifier_job.run_classifier, architecture=architecture, dataset=dataset
+            ),
+        )
 
 
 def run() -> None:

@@ -20,8 +20,7 @@ FLAGS = flags.FLAGS
 # Arguments of `training_flags.define_data`.
 DATA = {
     "dataset": "digit_scenes",
-    "datasets": "digit_scenes, coco/2017, or any object detection dataset of "
-    "tensorflow-datasets.",
+    "datasets": "digit_scenes, coco/2017, or any object detection dataset of tensorflow-datasets.",
 }
 
 

@@ -6,7 +6,7 @@ these differences add up, as its multiply-adds do.
 """
 
 import dataclasses
-from typing import Mapping, Union
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -54,7 +54,7 @@ class DetectionTask:
     image_size: int
     num_classes: int
 
-    def build(self, subject: Union[Head, Architecture]) -> Exportable:
+    def build(self, subject: Head | Architecture) -> Exportable:
         if isinstance(subject, Architecture):
             detector = modeling.build_detector(
                 self.definition, subject, self.image_size, self.num_classes
@@ -69,7 +69,7 @@ class DetectionTask:
         by_name = {str(level): shape for level, shape in shapes.items()}
         return Exportable(export_job.raw_outputs(head, self.num_classes), by_name)
 
-    def num_params(self, subject: Union[Head, Architecture]) -> int:
+    def num_params(self, subject: Head | Architecture) -> int:
         arguments = (self.image_size, self.num_classes)
         if isinstance(subject, Architecture):
             return modeling.count(self.definition, subject, *arguments).params
@@ -93,12 +93,12 @@ def heads_of(task: DetectionTask, space: spec.SearchSpace) -> Heads:
     def cost(latency_ms: LatencyOf) -> CostModel:
         found = tuple(
             Table(
-                (counts[level].position,),
+                (position,),
                 np.array([latency_ms(variant) for variant in variants(level)])
                 - latency_ms(head(first)),
             )
-            for level in counts
-            if counts[level].position is not None
+            for level, options in counts.items()
+            if (position := options.position) is not None
         )
         return CostModel("heads", "ms", space, found, latency_ms(head(first)), task.image_size)
 

@@ -4,18 +4,16 @@ import dataclasses
 import functools
 import math
 import os
-from typing import Optional
 
 import tensorflow as tf
 
 from object_detection.data import digit_scenes, preprocessing
 from object_detection.data.tfds_objects import TfdsObjects
 from tunas_tf.common.errors import InputError
-from tunas_tf.data import order
 from tunas_tf.data.batches import filled_batches
 from tunas_tf.data.conventions import conventions_of
 from tunas_tf.data.preprocessing import decode
-from tunas_tf.data.splits import SplitDataset, default_dataset_dir, num_reward_examples
+from tunas_tf.data.splits import ALL, Share, SplitDataset, default_dataset_dir, num_reward_examples
 from tunas_tf.data.tolerance import ON_BROKEN, map_images
 
 __all__ = ["DetectionDataset", "load"]
@@ -53,7 +51,7 @@ class DetectionDataset(SplitDataset):
     keep_aspect_ratio: bool
     source: TfdsObjects
 
-    def _decoded(self, split: str) -> Optional[tf.data.Dataset]:
+    def _decoded(self, split: str) -> tf.data.Dataset | None:
         """With decoded images, in the order of the source; None if memory would not hold them."""
         shape = self.source.image_shape
         if shape is None or self.num_examples(split) * math.prod(shape) * 3 > _CACHE_BYTES:
@@ -65,18 +63,6 @@ class DetectionDataset(SplitDataset):
             self.on_broken,
             keep=lambda image, example: {**example, "image": image},
         )
-
-    def _shuffled(self, split: str, seed: int) -> tf.data.Dataset:
-        """The examples in random order, with encoded or decoded images, endlessly."""
-        if (decoded := self._decoded(split)) is None:
-            return self.source.examples(*self.source_range(split), shuffle_seed=seed).repeat()
-        return decoded.cache().shuffle(self.num_examples(split), seed=seed).repeat()
-
-    def _ordered(self, split: str, seed: int, first: int) -> tf.data.Dataset:
-        """The same in an order in which one can begin with any example."""
-        if (decoded := self._decoded(split)) is None:
-            return self.source.ordered_examples(*self.source_range(split), seed, first)
-        return order.in_memory(decoded, self.num_examples(split), seed, first)
 
     @property
     def _evaluation_example(self):
@@ -93,7 +79,8 @@ class DetectionDataset(SplitDataset):
         batch_size: int,
         seed: int,
         augment: bool = True,
-        first_batch: Optional[int] = None,
+        first_batch: int | None = None,
+        share: Share = ALL,
     ) -> tf.data.Dataset:
         """Endless batches (images, labels) in random order.
 
@@ -108,15 +95,10 @@ class DetectionDataset(SplitDataset):
             as for evaluation.
           first_batch: which batch of the endless sequence to begin with, from 0. The sequence is
             another one than without it, and a little slower.
+          share: of this worker, if there are several.
         """
-        if split == "test":
-            raise ValueError("the test split is never trained on; use evaluation_batches.")
-
-        first = (first_batch or 0) * batch_size
-        if first_batch is None:
-            examples = self._shuffled(split, seed)
-        else:
-            examples = self._ordered(split, seed, first)
+        first = None if first_batch is None else first_batch * batch_size * share.count
+        examples = self._random_examples(split, seed, first, share)
 
         def prepare(index, example):
             if augment:
@@ -133,10 +115,8 @@ class DetectionDataset(SplitDataset):
             del labels["scale"]
             return image, labels
 
-        is_encoded = examples.element_spec["image"].dtype == tf.string
-        prepared = map_images(
-            examples.enumerate(first), prepare, self.on_broken if is_encoded else "keep"
-        )
+        is_encoded = examples.element_spec[1]["image"].dtype == tf.string
+        prepared = map_images(examples, prepare, self.on_broken if is_encoded else "keep")
         return prepared.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
     def evaluation_batches(self, split: str, batch_size: int) -> tf.data.Dataset:
@@ -178,9 +158,9 @@ class DetectionDataset(SplitDataset):
 
 def load(
     name: str,
-    dataset_dir: Optional[str],
+    dataset_dir: str | None,
     image_size: int,
-    reward_fraction: Optional[float] = None,
+    reward_fraction: float | None = None,
     max_num_boxes: int = 100,
     keep_aspect_ratio: bool = False,
     on_broken: str = "skip",

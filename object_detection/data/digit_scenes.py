@@ -8,6 +8,7 @@ small digits that is marked as a crowd. The features are those of COCO.
 """
 
 import functools
+from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -15,7 +16,7 @@ import tensorflow_datasets as tfds
 from object_detection.data import scenes
 from tunas_tf.data import digits, embedded
 
-__all__ = ["DigitScenes", "NUM_EXAMPLES", "example", "prepare"]
+__all__ = ["NUM_EXAMPLES", "DigitScenes", "example", "prepare"]
 
 NUM_EXAMPLES = {"train": 12_000, "test": 500}
 
@@ -26,7 +27,7 @@ _SPLIT_SEEDS = {"train": 0, "test": 1}
 _MAX_OBJECTS = 10
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _handwriting(split: str) -> tuple[np.ndarray, np.ndarray]:
     """(scans [n, 8, 8] with values 0 to 1, labels [n]); none is in both splits."""
     # scikit-learn takes a second to import, and only making the dataset needs it.
@@ -46,8 +47,8 @@ class DigitScenes(tfds.core.GeneratorBasedBuilder):
     """Several handwritten digits in a 160 x 160 colour image; 12,000 train, 500 test."""
 
     VERSION = tfds.core.Version("1.1.0")
-    RELEASE_NOTES = {
-        "1.1.0": "More images, of larger and less turned digits, which minutes of training can learn.",
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.1.0": "More images, of larger, less turned digits that minutes of training can learn.",
         "1.0.0": "Initial release.",
     }
 
@@ -82,21 +83,24 @@ class DigitScenes(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, split: str):
         for index in range(NUM_EXAMPLES[split]):
             image, objects = example(split, index)
-            yield index, {
-                "image": image,
-                "image/filename": f"{split}_{index:06}.jpg",
-                "image/id": index,
-                "objects": [
-                    {
-                        "area": found.area,
-                        "bbox": tfds.features.BBox(*np.divide(found.box, scenes.IMAGE_SIZE)),
-                        "id": index * _MAX_OBJECTS + number,
-                        "is_crowd": found.is_crowd,
-                        "label": found.label,
-                    }
-                    for number, found in enumerate(objects, start=1)
-                ],
-            }
+            yield (
+                index,
+                {
+                    "image": image,
+                    "image/filename": f"{split}_{index:06}.jpg",
+                    "image/id": index,
+                    "objects": [
+                        {
+                            "area": found.area,
+                            "bbox": tfds.features.BBox(*np.divide(found.box, scenes.IMAGE_SIZE)),
+                            "id": index * _MAX_OBJECTS + number,
+                            "is_crowd": found.is_crowd,
+                            "label": found.label,
+                        }
+                        for number, found in enumerate(objects, start=1)
+                    ],
+                },
+            )
 
 
 def prepare(dataset_dir: str) -> None:

@@ -15,7 +15,7 @@ from scipy import ndimage
 from tunas_tf.data import rendering
 from tunas_tf.data.rendering import Placement
 
-__all__ = ["Canvas", "IMAGE_SIZE", "SceneObject", "scene"]
+__all__ = ["IMAGE_SIZE", "Canvas", "SceneObject", "scene"]
 
 IMAGE_SIZE = 160
 
@@ -77,7 +77,7 @@ class SceneObject:
     area: int
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _spline_matrix() -> np.ndarray:
     """[120, 10] weights of cubic interpolation from a padded scan's side to a glyph's."""
     side = 8 + 2 * _PADDING
@@ -122,7 +122,7 @@ def _crowd(random: np.random.Generator, scans: np.ndarray) -> np.ndarray:
     rows, columns = random.integers(_CROWD_SIDES[0], _CROWD_SIDES[1] + 1, 2)
     top, left = random.uniform(0, IMAGE_SIZE - pitch * np.array([rows, columns]))
     for row, column in np.ndindex(rows, columns):
-        y, x = random.uniform(0.4, 0.6, 2) + (row, column)
+        y, x = random.uniform(0.4, 0.6, 2) + np.array([row, column])
         height = pitch * random.uniform(1.0, 1.2)
         place = Placement(top + pitch * y, left + pitch * x, height, 0.8 * height, 0.0)
         _paint(layer, _glyph(scans[random.integers(len(scans))], height), place)
@@ -155,7 +155,10 @@ class Canvas:
         texture = random.uniform(*_TEXTURE) * rendering.texture(random, IMAGE_SIZE)
         self.pixels = (self._ground + texture).astype(np.float32)
         # Of each object: what can be seen of it, its whole ink, its colour, (label, is_crowd).
-        self._visible, self._totals, self._inks, self._kinds = [], [], [], []
+        self._visible: list[np.ndarray] = []
+        self._totals: list[float] = []
+        self._inks: list[np.ndarray] = []
+        self._kinds: list[tuple[int, bool]] = []
 
     def fits(self, layer: np.ndarray) -> bool:
         """Whether enough remains visible of all others below `layer`."""
@@ -180,8 +183,9 @@ class Canvas:
             shown = visible >= _SHOWN
             rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
             if len(rows):  # Very small and faint handwriting shows nothing.
-                box = (rows[0], columns[0], rows[-1] + 1, columns[-1] + 1)
-                found.append(SceneObject(tuple(map(int, box)), *kind, int(shown.sum())))
+                top, left = int(rows[0]), int(columns[0])
+                box = (top, left, int(rows[-1]) + 1, int(columns[-1]) + 1)
+                found.append(SceneObject(box, *kind, int(shown.sum())))
         return found
 
 

@@ -1,7 +1,7 @@
 """Images with marked objects, of a tensorflow-datasets dataset that is prepared on disk."""
 
 import functools
-from typing import Mapping, Optional
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -72,7 +72,7 @@ class TfdsObjects:
 
     @functools.cached_property
     def _test_split(self) -> str:
-        """"test", or "validation" where there is no test split or one without boxes."""
+        """ "test", or "validation" where there is no test split or one without boxes."""
         splits = self._builder.info.splits
         if agreed := conventions_of(self._name).test_split:
             name = agreed
@@ -98,14 +98,14 @@ class TfdsObjects:
         """Size of "train" or "test"; InputError if it is not there or not complete."""
         return self._builder.info.splits[self.origin(split)].num_examples
 
-    @functools.lru_cache(maxsize=None)
+    @functools.cache  # noqa: B019  # A source lives as long as the command.
     def most_objects(self, split: str, start: int, stop: int) -> int:
         """Number of objects in the image that has most, found by reading all annotations."""
         counts = self._read(self.origin(split), start, stop, with_images=False).map(_num_objects)
         return int(counts.reduce(0, tf.maximum))
 
     def examples(
-        self, split: str, start: int, stop: int, shuffle_seed: Optional[int] = None
+        self, split: str, start: int, stop: int, shuffle_seed: int | None = None
     ) -> tf.data.Dataset:
         """Examples `start` to `stop` of "train" or "test".
 

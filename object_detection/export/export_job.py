@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from typing import Any, Callable, Mapping, NamedTuple, Optional
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +21,7 @@ from tunas_tf.export.images import Sample, random_images
 from tunas_tf.export.runtime import TFLiteNetwork
 from tunas_tf.search_space.architecture import Architecture
 
-__all__ = ["DetectorExport", "NUM_CLASSES", "export_detector", "initial_detector", "raw_outputs"]
+__all__ = ["NUM_CLASSES", "DetectorExport", "export_detector", "initial_detector", "raw_outputs"]
 
 # COCO's 80, and nothing.
 NUM_CLASSES = 81
@@ -46,7 +47,7 @@ class DetectorExport(export_job.ExportSettings):
       score_threshold: detections of lower scores are left out; None for a file with raw outputs.
     """
 
-    score_threshold: Optional[float] = None
+    score_threshold: float | None = None
 
 
 def raw_outputs(
@@ -102,16 +103,16 @@ class _Converted(NamedTuple):
 
     tflite: bytes
     comparison: verification.Comparison
-    detection_agreement: Optional[float]
+    detection_agreement: float | None
 
 
 def _converted(
     settings: DetectorExport,
     of: _Detector,
     infer: Callable[[tf.Tensor], Mapping[str, tf.Tensor]],
-    calibration: Optional[Sample],
+    calibration: Sample | None,
     tested: Sample,
-    class_names: Optional[tuple[str, ...]],
+    class_names: tuple[str, ...] | None,
 ) -> _Converted:
     """Converts and verifies.
 
@@ -123,24 +124,25 @@ def _converted(
       tested: images to compare on.
       class_names: of the labels of these, if the average precision is measured.
     """
-    postprocess = settings.score_threshold is not None
+    threshold = settings.score_threshold
     raw = convert(
         infer,
         (of.image_size, of.image_size, 3),
         settings.quantize,
         calibration and calibration.images(),
-        float_outputs=postprocess,
+        float_outputs=threshold is not None,
     )
     with export_job.comparison_bar(tested) as bar:
         comparison = verification.compare(
             infer, TFLiteNetwork(raw), tested.batches, of.definition, class_names, bar.update
         )
     verification.require_same(comparison, settings.quantize)
-    if not postprocess:
+    if threshold is None:
         return _Converted(raw, comparison, None)
-    arguments = (of.definition, of.image_size, of.num_classes, settings.score_threshold)
-    detect = postprocessing.convert_detect(*arguments)
-    agreement = verification.detection_agreement(detect, *arguments)
+    detect = postprocessing.convert_detect(of.definition, of.image_size, of.num_classes, threshold)
+    agreement = verification.detection_agreement(
+        detect, of.definition, of.image_size, of.num_classes, threshold
+    )
     joined = joining.join(raw, detect)
     images = random_images(_NUM_JOINED, of.image_size, _SEED, normalise)
     verification.require_joined(raw, detect, joined, images)
@@ -148,21 +150,23 @@ def _converted(
 
 
 def _warnings(comparison: verification.Comparison) -> list[str]:
-    if comparison.keras_ap is None or comparison.keras_ap - comparison.tflite_ap <= _MAX_AP_LOSS:
+    if comparison.keras_ap is None or comparison.tflite_ap is None:
         return []
-    loss = 100 * (comparison.keras_ap - comparison.tflite_ap)
+    loss = comparison.keras_ap - comparison.tflite_ap
+    if loss <= _MAX_AP_LOSS:
+        return []
     return [
-        f"the average precision of the file is {loss:.1f} points lower than that of the detector "
-        f"in Keras, expected are at most {100 * _MAX_AP_LOSS:.0f}; try another --quantize, or more "
-        "--num_representative_images."
+        f"the average precision of the file is {100 * loss:.1f} points lower than that of the "
+        f"detector in Keras, expected are at most {100 * _MAX_AP_LOSS:.0f}; try another "
+        "--quantize, or more --num_representative_images."
     ]
 
 
 def export_detector(
     settings: DetectorExport,
-    definition: Optional[Definition],
-    architecture: Optional[Architecture],
-    trained: Optional[TrainedDetector],
+    definition: Definition | None,
+    architecture: Architecture | None,
+    trained: TrainedDetector | None,
     default_image_size: int,
 ) -> dict[str, Any]:
     """Converts a detector, verifies the file, and writes it with its description.
@@ -186,6 +190,7 @@ def export_detector(
         architecture = trained.agree_on(architecture)
         definition = trained.agree_on_definition(definition)
         default_image_size, keep_aspect_ratio = trained.image_size, trained.keep_aspect_ratio
+    assert definition is not None and architecture is not None, "a network or a run is given"
     image_size = settings.image_size or default_image_size
     definitions.check_image_size(definition, image_size)
     load = functools.partial(data.load, keep_aspect_ratio=keep_aspect_ratio)
@@ -198,14 +203,14 @@ def export_detector(
         detector = initial_detector(definition, architecture, image_size, num_classes)
 
     tested = images.test(export_job.num_test_images(settings, trained))
-    measures_ap = images.dataset and export_job.measures_accuracy(settings, trained)
+    measures_ap = export_job.measures_accuracy(settings, trained)
     converted = _converted(
         settings,
         _Detector(definition, architecture, image_size, num_classes),
         raw_outputs(detector, num_classes),
         calibration,
         tested,
-        images.dataset.class_names if measures_ap else None,
+        images.dataset.class_names if images.dataset is not None and measures_ap else None,
     )
     description = metadata.describe(
         path=settings.output,
@@ -216,7 +221,7 @@ def export_detector(
         quantize=settings.quantize,
         dataset=images.dataset,
         keep_aspect_ratio=keep_aspect_ratio,
-        step=trained and trained.step,
+        step=None if trained is None else trained.step,
         calibrated_on=calibration and calibration.description,
         compared_on=tested.description,
         comparison=converted.comparison,

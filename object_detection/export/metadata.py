@@ -1,7 +1,8 @@
 """The description of an exported detector: all that an app needs to use it."""
 
 import dataclasses
-from typing import Any, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any
 
 from object_detection import modeling
 from object_detection.data import DetectionDataset
@@ -80,14 +81,14 @@ def describe(
     architecture: Architecture,
     num_classes: int,
     quantize: str,
-    dataset: Optional[DetectionDataset],
+    dataset: DetectionDataset | None,
     keep_aspect_ratio: bool,
-    step: Optional[int],
-    calibrated_on: Optional[str],
+    step: int | None,
+    calibrated_on: str | None,
     compared_on: str,
     comparison: Comparison,
-    score_threshold: Optional[float],
-    detection_agreement: Optional[float],
+    score_threshold: float | None,
+    detection_agreement: float | None,
     warnings: list[str],
 ) -> dict[str, Any]:
     """The contents of the JSON file beside an exported file, as JSON values.

@@ -64,9 +64,7 @@ def _operator(num_columns: int, score_threshold: float):
     }
     texts = [f'attr {{ key: "{key}" value {{ {value} }} }}' for key, value in attributes.items()]
 
-    @tf.function(
-        experimental_implements=" ".join([f'name: "{OPERATOR}"', *texts]), autograph=False
-    )
+    @tf.function(experimental_implements=" ".join([f'name: "{OPERATOR}"', *texts]), autograph=False)
     def detect(encoded_boxes, scores, anchors):
         del encoded_boxes, scores, anchors
         shapes = ([1, MAX_DETECTIONS, 4], [1, MAX_DETECTIONS], [1, MAX_DETECTIONS], [1])

@@ -1,7 +1,6 @@
 """The detector of a run of train_eval: what it is, and its weights."""
 
 import dataclasses
-from typing import Optional
 
 import tf_keras
 
@@ -27,7 +26,7 @@ class TrainedDetector(trained_run.TrainedRun):
     definition: Definition
     keep_aspect_ratio: bool
 
-    def agree_on_definition(self, definition: Optional[Definition]) -> Definition:
+    def agree_on_definition(self, definition: Definition | None) -> Definition:
         """`definition`, or that of the run if None; InputError if these are two detectors."""
         if definition not in (None, self.definition):
             raise InputError(

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import os
-from typing import Callable, Iterable, Mapping, Optional
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -51,8 +51,8 @@ class Comparison:
 
     num_images: int
     outputs: Mapping[str, Difference]
-    keras_ap: Optional[float]
-    tflite_ap: Optional[float]
+    keras_ap: float | None
+    tflite_ap: float | None
 
 
 def split_levels(
@@ -79,9 +79,9 @@ def split_levels(
 def compare(
     infer: Callable[[tf.Tensor], Mapping[str, tf.Tensor]],
     tflite_network: TFLiteNetwork,
-    batches: Iterable[tuple[np.ndarray, Optional[dict[str, np.ndarray]]]],
+    batches: Iterable[tuple[np.ndarray, dict[str, np.ndarray] | None]],
     definition: Definition,
-    class_names: Optional[tuple[str, ...]] = None,
+    class_names: tuple[str, ...] | None = None,
     on_batch: Callable[[int], None] = lambda num_images: None,
 ) -> Comparison:
     """Runs detector and file on the same images.
@@ -118,6 +118,7 @@ def compare(
         for name in names:
             differences[name].add(expected[name], found[name])
         for evaluation, outputs in zip(evaluations, (expected, found)):
+            assert labels is not None, "class names were given, so there are labels"
             evaluation.update(detect(split_levels(definition, image_size, outputs)), labels)
         on_batch(len(images))
     precisions = [evaluation.result()["ap"] for evaluation in evaluations] or [None, None]

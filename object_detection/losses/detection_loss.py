@@ -1,6 +1,7 @@
 """The loss of a detector: sigmoid focal loss of the classes, Huber loss of the boxes."""
 
-from typing import Any, Mapping, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 import tf_keras

@@ -1,6 +1,7 @@
 """What every anchor should predict, from labels that are padded to a fixed number of boxes."""
 
-from typing import Mapping, NamedTuple, Optional, Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -56,7 +57,7 @@ def _match(similarity: tf.Tensor, is_object: tf.Tensor) -> tuple[tf.Tensor, tf.T
 def label_anchors(
     labels: Mapping[str, tf.Tensor],
     anchors: np.ndarray,
-    box_coder_weights: Optional[Sequence[float]] = None,
+    box_coder_weights: Sequence[float] | None = None,
 ) -> Targets:
     """Assigns objects to anchors, and anchors to objects, as SSD does.
 

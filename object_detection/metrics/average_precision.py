@@ -4,7 +4,7 @@ The protocol is that of pycocotools (COCOeval, boxes, area range "all"), with it
 equal scores, for detections and labels that stay on the device.
 """
 
-from typing import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -77,9 +77,7 @@ def _outcomes(boxes, classes, labels, label_classes, thresholds) -> tuple[tf.Ten
     is_possible = classes[:, :, tf.newaxis] == label_classes[:, tf.newaxis]
     is_possible &= (classes > 0)[:, :, tf.newaxis]
     overlap = tf.where(is_possible, overlap, 0.0)
-    is_true = matching.match_detections(
-        tf.where(is_crowd[:, tf.newaxis], 0.0, overlap), thresholds
-    )
+    is_true = matching.match_detections(tf.where(is_crowd[:, tf.newaxis], 0.0, overlap), thresholds)
     # A crowd takes any number of the detections that found no object, and they do not count;
     # nor do those with an area out of range, as below 0 if a side is negative.
     on_crowd = tf.reduce_max(tf.where(is_crowd[:, tf.newaxis], overlap, 0.0), axis=-1)  # [B, D]
@@ -120,8 +118,8 @@ def _num_recalls_reached(num_true: tf.Tensor, num_objects: tf.Tensor) -> tf.Tens
 
 
 def coco_average_precision(
-    detections: dict[str, tf.Tensor],
-    labels: dict[str, tf.Tensor],
+    detections: Mapping[str, tf.Tensor],
+    labels: Mapping[str, tf.Tensor],
     num_classes: int,
     iou_thresholds: Sequence[float] = IOU_THRESHOLDS,
     max_detections: int = 100,

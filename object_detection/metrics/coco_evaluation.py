@@ -6,7 +6,8 @@ pycocotools, and it takes padded examples for images.
 
 import contextlib
 import io
-from typing import Optional, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -48,7 +49,7 @@ class CocoEvaluation:
         self._objects: list[dict] = []
         self._detections: list[dict] = []
 
-    def update(self, detections: dict, labels: dict, weights: Optional[tf.Tensor] = None) -> None:
+    def update(self, detections: dict, labels: dict, weights: tf.Tensor | None = None) -> None:
         """Adds a batch. Everything is a tensor or an array.
 
         Args:
@@ -137,7 +138,7 @@ class CocoEvaluation:
         index.createIndex()
         return index
 
-    def result(self) -> dict:
+    def result(self) -> dict[str, Any]:
         """The figures of all images so far, to be written as JSON.
 
         Returns:
@@ -159,7 +160,9 @@ class CocoEvaluation:
             evaluation.summarize()
         # Of all sizes and 100 detections: [thresholds, recalls, classes], -1 without an object.
         precision = evaluation.eval["precision"][..., 0, -1]
-        figures = {name: float(value) for name, value in zip(FIGURES, evaluation.stats)}
+        figures: dict[str, Any] = {
+            name: float(value) for name, value in zip(FIGURES, evaluation.stats)
+        }
         figures["ap_per_class"] = {
             name: float(value)
             for name, value in zip(self._class_names, precision.mean(axis=(0, 1)))

@@ -1,9 +1,9 @@
 """Detectors on the networks of any search space: stand-alone, or a whole space at once.
 
-    definition = define("ssdlite")
-    detector = build_detector(definition, architecture, image_size, num_classes)
-    outputs = detector(images, training=True)
-    detections = detect(outputs, definition, image_size)
+definition = define("ssdlite")
+detector = build_detector(definition, architecture, image_size, num_classes)
+outputs = detector(images, training=True)
+detections = detect(outputs, definition, image_size)
 """
 
 # This registers the backbone with tf-models-official.

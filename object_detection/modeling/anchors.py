@@ -41,8 +41,9 @@ def multilevel_anchors(definition: Definition, image_size: int) -> dict[str, np.
 
     They may reach beyond the image.
     """
-    build = _retinanet if isinstance(definition, RetinaNet) else _ssdlite
-    return build(definition, image_size)
+    if isinstance(definition, RetinaNet):
+        return _retinanet(definition, image_size)
+    return _ssdlite(definition, image_size)
 
 
 def flat_anchors(definition: Definition, image_size: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The feature maps of an architecture as a Keras network."""
 
-from typing import Optional, Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 import tf_keras
@@ -27,8 +27,8 @@ class Backbone(tf_keras.Model):
 
 def build_backbone(
     architecture: Architecture,
-    levels: Optional[Sequence[int]] = None,
-    image_size: Optional[int] = None,
+    levels: Sequence[int] | None = None,
+    image_size: int | None = None,
     expanded_features: bool = False,
     batch_norm_momentum: float = 0.99,
     path_dropout_rate: float = 0.0,
@@ -52,7 +52,7 @@ def build_backbone(
     images = tf_keras.Input((image_size, image_size, 3), name="images")
     if levels is None:
         levels = sorted(feature_maps.endpoint_levels(architecture))
-    maps = {}
+    maps: Mapping[int, feature_maps.FeatureMap] = {}
     if expanded_features:
         trimmed, maps = feature_maps.expanded_feature_maps(architecture, levels)
     else:

@@ -5,7 +5,7 @@ follows the raw outputs (decoding, non-maximum suppression) has neither.
 """
 
 import functools
-from typing import Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -85,10 +85,11 @@ def head_count(
       num_classes: class 0, which is no object, included.
     """
     definitions.check_image_size(definition, image_size)
-    arguments = (definition, filters, image_size, num_classes)
     if isinstance(definition, RetinaNet):
-        return _retinanet_count(*arguments)
-    return arithmetic.operations_count(_ssdlite_operations(*arguments))
+        return _retinanet_count(definition, filters, image_size, num_classes)
+    return arithmetic.operations_count(
+        _ssdlite_operations(definition, filters, image_size, num_classes)
+    )
 
 
 def count(

@@ -1,7 +1,7 @@
 """The two detectors as data: which feature maps, which anchors, which loss."""
 
 import dataclasses
-from typing import ClassVar, Optional, Union
+from typing import ClassVar
 
 from tunas_tf.common.errors import InputError
 
@@ -57,7 +57,7 @@ class SSDLite:
     extra_filters: ClassVar[tuple[int, ...]] = (512, 256, 256, 128)
     # Of the anchors' sides, as fractions of the image's; the last one is only mixed in.
     scales: ClassVar[tuple[float, ...]] = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0)
-    box_coder_weights: ClassVar[Optional[tuple[float, ...]]] = (10.0, 10.0, 5.0, 5.0)
+    box_coder_weights: ClassVar[tuple[float, ...] | None] = (10.0, 10.0, 5.0, 5.0)
     loss: ClassVar[LossWeights] = LossWeights(0.75, 2.0, huber_delta=1.0, box_weight=1.0)
 
     def anchors_per_location(self, level: int) -> int:
@@ -102,7 +102,7 @@ class RetinaNet:
     num_scales: ClassVar[int] = 3
     aspect_ratios: ClassVar[tuple[float, ...]] = (0.5, 1.0, 2.0)
     anchor_size: ClassVar[float] = 4.0
-    box_coder_weights: ClassVar[Optional[tuple[float, ...]]] = None
+    box_coder_weights: ClassVar[tuple[float, ...] | None] = None
     loss: ClassVar[LossWeights] = LossWeights(0.25, 1.5, huber_delta=0.1, box_weight=50 / 4)
 
     def __post_init__(self):
@@ -116,7 +116,7 @@ class RetinaNet:
         return self.num_scales * len(self.aspect_ratios)
 
 
-Definition = Union[SSDLite, RetinaNet]
+Definition = SSDLite | RetinaNet
 
 _DEFINITIONS = {definition.name: definition for definition in (RetinaNet, SSDLite)}
 NAMES = tuple(_DEFINITIONS)

@@ -7,7 +7,8 @@ Detections are a dict, the best first; what is beyond num_detections is zeros:
   "num_detections" [batch] int32.
 """
 
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 from official.vision.modeling.layers import detection_generator
@@ -104,8 +105,10 @@ def detect_among_best(
     num_detections = tf.reduce_sum(tf.cast(kept_scores > 0, tf.int32), axis=1)
     found = [tf.gather(values, kept, batch_dims=1) for values in (boxes, scores, classes)]
     padding = max_detections - number
-    found = [tf.pad(x, [[0, 0], [0, padding]] + [[0, 0]] * (x.shape.rank - 2)) for x in found]
-    return _detections(*found, num_detections)
+    boxes, scores, classes = (
+        tf.pad(x, [[0, 0], [0, padding]] + [[0, 0]] * (x.shape.rank - 2)) for x in found
+    )
+    return _detections(boxes, scores, classes, num_detections)
 
 
 def _survives(boxes: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:

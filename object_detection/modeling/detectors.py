@@ -56,9 +56,7 @@ def build_detector(
         synchronized_batch_norm,
     )
     shapes = {int(level): tuple(shape[1:]) for level, shape in backbone.output_specs.items()}
-    head = build_head(
-        definition, shapes, num_classes, batch_norm_momentum, synchronized_batch_norm
-    )
+    head = build_head(definition, shapes, num_classes, batch_norm_momentum, synchronized_batch_norm)
     images = tf_keras.Input((image_size, image_size, 3), name="images")
     return tf_keras.Model(images, head(backbone(images)), name=definition.name)
 

@@ -5,7 +5,8 @@ up. C4 and C5 in the literature are the levels 4 and 5.
 """
 
 import dataclasses
-from typing import Optional, Sequence, TypeVar, Union
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from tunas_tf.common.errors import InputError
 from tunas_tf.search_space import spec, traversal
@@ -26,30 +27,30 @@ Tower = TypeVar("Tower", spec.SearchSpace, Architecture)
 _IMAGE_SIZE = 2**12
 
 
-def _slots(tower: Union[spec.SearchSpace, Architecture]) -> list[LayerSlot]:
+def _slots(tower: spec.SearchSpace | Architecture) -> list[LayerSlot]:
     if isinstance(tower, Architecture):
         tower = spec.SearchSpace(tower.ssd, tower.blocks)  # A space of one.
     return list(layer_slots(tower, _IMAGE_SIZE))
 
 
-def _endpoint_slots(tower: Union[spec.SearchSpace, Architecture]) -> list[LayerSlot]:
+def _endpoint_slots(tower: spec.SearchSpace | Architecture) -> list[LayerSlot]:
     return [slot for slot in _slots(tower) if isinstance(slot.layer, spec.Endpoint)]
 
 
-def _level(slot: LayerSlot) -> Optional[int]:
+def _level(slot: LayerSlot) -> int | None:
     """The level of an endpoint; None if its stride is no power of two."""
     level = (_IMAGE_SIZE // slot.input_size).bit_length() - 1
     return level if slot.input_size * 2**level == _IMAGE_SIZE else None
 
 
-def endpoint_levels(tower: Union[spec.SearchSpace, Architecture]) -> dict[int, int]:
+def endpoint_levels(tower: spec.SearchSpace | Architecture) -> dict[int, int]:
     """Level -> which of the tower's endpoints has it, counted from 0; of several, the last."""
     levels = {_level(slot): number for number, slot in enumerate(_endpoint_slots(tower))}
     return {level: number for level, number in levels.items() if level is not None}
 
 
 def _needed_slots(
-    tower: Union[spec.SearchSpace, Architecture], levels: Sequence[int]
+    tower: spec.SearchSpace | Architecture, levels: Sequence[int]
 ) -> dict[int, LayerSlot]:
     """Level -> its endpoint, for the levels asked for; raises InputError if one is missing."""
     slots = _endpoint_slots(tower)
@@ -66,7 +67,7 @@ def _needed_slots(
 
 
 def feature_filters(
-    tower: Union[spec.SearchSpace, Architecture], levels: Sequence[int]
+    tower: spec.SearchSpace | Architecture, levels: Sequence[int]
 ) -> dict[int, FilterCounts]:
     """Level -> the filters that its endpoint may have, and the choice that decides.
 
@@ -97,7 +98,7 @@ def trim(tower: Tower, levels: Sequence[int]) -> Tower:
 
 
 def _position(path: str) -> tuple[int, int]:
-    """"blocks/2/layers/1" -> (2, 1)."""
+    """ "blocks/2/layers/1" -> (2, 1)."""
     _, block, _, layer = path.split("/")
     return int(block), int(layer)
 
@@ -107,7 +108,7 @@ def _cut(tower: Tower, block: int, num_layers: int) -> Tower:
     last = tower.blocks[block]
     if not traversal.choices_of(last.layers[num_layers:]):
         last = dataclasses.replace(last, layers=last.layers[:num_layers])
-    trimmed = {"blocks": (*tower.blocks[:block], last)}
+    trimmed: dict[str, Any] = {"blocks": (*tower.blocks[:block], last)}
     if isinstance(tower, spec.SearchSpace) and tower.reference_indices:
         num_choices = len(traversal.choices_of(trimmed["blocks"]))
         trimmed["reference_indices"] = tower.reference_indices[:num_choices]
@@ -143,7 +144,7 @@ def expanded_feature_maps(
       InputError: other layers follow.
     """
     layers = list(architecture.layers())
-    maps, last = {}, None
+    maps: dict[int, FeatureMap] = {}
     for level, slot in _needed_slots(architecture, levels).items():
         index = [(placed.block, placed.index) for placed in layers].index(_position(slot.path))
         following = layers[index + 1 : index + 3]
@@ -155,11 +156,11 @@ def _expanded(
     architecture: Architecture, level: int, following: list[PlacedLayer]
 ) -> tuple[FeatureMap, PlacedLayer]:
     """The map in the layers behind an endpoint, and the last layer that it needs."""
-    first, second = (*following, None, None)[:2]
-    if first is not None and isinstance(first.layer, spec.Bottleneck) and first.layer.strides == 2:
-        return FeatureMap(f"{first.name}_expand_activation", first.layer.expansion), first
-    if second is not None and first.layer == spec.Conv(1):
-        if isinstance(second.layer, spec.Activation):
+    if following:
+        first, second = following[0], following[-1]
+        if isinstance(first.layer, spec.Bottleneck) and first.layer.strides == 2:
+            return FeatureMap(f"{first.name}_expand_activation", first.layer.expansion), first
+        if first.layer == spec.Conv(1) and isinstance(second.layer, spec.Activation):
             return FeatureMap(f"{second.name}_activation", second.filters), second
     raise InputError(
         f"{architecture.ssd} has no expanded features of stride {2**level}: neither a bottleneck "

@@ -1,7 +1,7 @@
 """What a detector has behind its backbone, as a Keras network from feature maps to raw outputs."""
 
 import dataclasses
-from typing import Mapping, Optional
+from collections.abc import Mapping
 
 import tensorflow as tf
 import tf_keras
@@ -114,7 +114,7 @@ def _retinanet(definition: RetinaNet, features: dict, num_classes: int, batch_no
 
 def build_head(
     definition: Definition,
-    feature_shapes: Mapping[int, tuple[Optional[int], Optional[int], int]],
+    feature_shapes: Mapping[int, tuple[int | None, int | None, int]],
     num_classes: int,
     batch_norm_momentum: float = 0.99,
     synchronized_batch_norm: bool = False,
@@ -136,9 +136,11 @@ def build_head(
         str(level): tf_keras.Input(shape, name=f"feature{level}")
         for level, shape in feature_shapes.items()
     }
-    build = _retinanet if isinstance(definition, RetinaNet) else _ssdlite
     batch_norm = _BatchNorm(batch_norm_momentum, synchronized_batch_norm)
-    logits, boxes = build(definition, features, num_classes, batch_norm)
+    if isinstance(definition, RetinaNet):
+        logits, boxes = _retinanet(definition, features, num_classes, batch_norm)
+    else:
+        logits, boxes = _ssdlite(definition, features, num_classes, batch_norm)
 
     def in_float32(outputs: dict[str, tf.Tensor], name: str) -> dict[str, tf.Tensor]:
         return {

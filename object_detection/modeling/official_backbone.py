@@ -12,7 +12,6 @@ Importing this module registers the backbone "tunas_tf":
 
 import dataclasses
 import functools
-from typing import Optional
 
 import tensorflow as tf
 import tf_keras
@@ -65,7 +64,7 @@ class TunasBackbone(hyperparams.Config):
 class Backbone(backbones.Backbone):
     """The backbones of tf-models-official, and "tunas_tf"."""
 
-    type: Optional[str] = "tunas_tf"
+    type: str | None = "tunas_tf"
     tunas_tf: TunasBackbone = dataclasses.field(default_factory=TunasBackbone)
 
 
@@ -74,7 +73,7 @@ def build(
     input_specs: tf_keras.layers.InputSpec,
     backbone_config: Backbone,
     norm_activation_config: common.NormActivation,
-    l2_regularizer: Optional[tf_keras.regularizers.Regularizer] = None,
+    l2_regularizer: tf_keras.regularizers.Regularizer | None = None,
 ) -> own_backbones.Backbone:
     """Builds the backbone, with all levels that its network has.
 

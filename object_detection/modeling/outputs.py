@@ -1,6 +1,6 @@
 """Raw outputs, which have a map per level, as one list of anchors."""
 
-from typing import Mapping
+from collections.abc import Mapping
 
 import tensorflow as tf
 from official.vision.losses import loss_utils

@@ -1,6 +1,7 @@
 """A picture of detections over images: what figures do not tell."""
 
-from typing import NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import matplotlib.figure
 import matplotlib.patches
@@ -37,9 +38,7 @@ class Picture(NamedTuple):
 def _draw_box(axes, box, **style) -> None:
     ymin, xmin, ymax, xmax = (float(value) for value in box)
     axes.add_patch(
-        matplotlib.patches.Rectangle(
-            (xmin, ymin), xmax - xmin, ymax - ymin, fill=False, **style
-        )
+        matplotlib.patches.Rectangle((xmin, ymin), xmax - xmin, ymax - ymin, fill=False, **style)
     )
 
 
@@ -83,8 +82,6 @@ def draw(pictures: Sequence[Picture], class_names: Sequence[str], path: str) -> 
         axes.set_axis_off()
     for axes, picture in zip(grid, pictures):
         _draw_picture(axes, picture, class_names)
-    figure.suptitle(
-        f"Detections of score {MIN_SCORE:g} and more; dotted: the objects", fontsize=9
-    )
+    figure.suptitle(f"Detections of score {MIN_SCORE:g} and more; dotted: the objects", fontsize=9)
     figure.tight_layout()
     figure.savefig(path)

@@ -1,6 +1,7 @@
 """Object detection as a task: the loss of a detector, and average precision as its quality."""
 
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -31,9 +32,7 @@ class DetectionTask(Task):
         self, definition: Definition, image_size: int, num_classes: int, quality: str = "ap"
     ):
         if quality not in QUALITIES:
-            raise InputError(
-                f"there is no quality {quality!r}; use one of {', '.join(QUALITIES)}."
-            )
+            raise InputError(f"there is no quality {quality!r}; use one of {', '.join(QUALITIES)}.")
         self.definition = definition
         self.image_size = image_size
         self.num_classes = num_classes
@@ -42,14 +41,10 @@ class DetectionTask(Task):
 
     def loss(self, predictions: Mapping[str, Any], labels: Mapping[str, tf.Tensor]) -> TaskLoss:
         targets = losses.label_anchors(labels, self._anchors, self.definition.box_coder_weights)
-        loss = losses.detection_loss(
-            predictions, targets, self.num_classes, self.definition.loss
-        )
+        loss = losses.detection_loss(predictions, targets, self.num_classes, self.definition.loss)
         return TaskLoss(loss.total, {"class_loss": loss.class_loss, "box_loss": loss.box_loss})
 
-    def quality(
-        self, predictions: Mapping[str, Any], labels: Mapping[str, tf.Tensor]
-    ) -> tf.Tensor:
+    def quality(self, predictions: Mapping[str, Any], labels: Mapping[str, tf.Tensor]) -> tf.Tensor:
         if self.quality_name == "neg_loss":
             return -self.loss(predictions, labels).value
         detections = modeling.detect_among_best(

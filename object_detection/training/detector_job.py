@@ -1,7 +1,7 @@
 """Training and evaluating a detector, from plain settings to COCO's figures."""
 
 import dataclasses
-from typing import Any, Optional
+from typing import Any
 
 import tf_keras
 
@@ -14,6 +14,7 @@ from tunas_tf.common.errors import InputError
 from tunas_tf.common.files import write_json
 from tunas_tf.export.trained_network import TrainedNetwork
 from tunas_tf.search_space.architecture import Architecture
+from tunas_tf.training import devices
 from tunas_tf.training.network_job import NetworkSettings, run_network
 from tunas_tf.training.run_directory import RunDirectory
 
@@ -74,8 +75,8 @@ def run_detector(
     run_directory: RunDirectory,
     train: bool,
     evaluate: bool,
-    classifier: Optional[TrainedNetwork] = None,
-) -> Optional[dict[str, Any]]:
+    classifier: TrainedNetwork | None = None,
+) -> dict[str, Any] | None:
     """Trains and evaluates on the devices of the current tf.distribute strategy.
 
     Args:
@@ -128,7 +129,8 @@ def run_detector(
         run_directory.file("detections.png"),
     )
     result = {**figures, "split": settings.test_split, "step": step}
-    write_json(run_directory.file("evaluation.json"), result)
+    if devices.is_chief():
+        write_json(run_directory.file("evaluation.json"), result)
     print(
         f"AP {result['ap']:.4f}, AP50 {result['ap50']:.4f}, AP75 {result['ap75']:.4f} on "
         f"{result['num_examples']} images of {result['split']}, step {step}"

@@ -14,6 +14,7 @@ from object_detection.data import DetectionDataset
 from object_detection.metrics import CocoEvaluation
 from object_detection.modeling import Definition
 from object_detection.training import contact_sheet
+from tunas_tf.training import devices
 
 __all__ = ["evaluate"]
 
@@ -68,7 +69,8 @@ def evaluate(
         return tf.nest.map_structure(lambda value: strategy.gather(value, axis=0), outcome)
 
     evaluation = CocoEvaluation(dataset.class_names[1:])
-    pictures, num_examples = [], dataset.num_examples(split)
+    pictures: list[contact_sheet.Picture] = []
+    num_examples = dataset.num_examples(split)
     batches = dataset.evaluation_batches(split, batch_size)
     # Where nobody watches a bar move, there is none.
     with tqdm.tqdm(
@@ -80,7 +82,9 @@ def evaluate(
             if len(pictures) < num_pictures:
                 pictures += _pictures(images, labels, found, weights)
             bar.update(int(weights.sum()))
-    if num_pictures:
+    if not devices.is_chief():
+        pass  # All workers have all detections; one draws them.
+    elif num_pictures:
         contact_sheet.draw(pictures[:num_pictures], dataset.class_names, picture_path)
     elif os.path.exists(picture_path):
         os.remove(picture_path)  # It would show other detections than those of the figures.

@@ -116,9 +116,7 @@ def test_fit_is_exact_for_latencies_of_its_own_form():
 
     measured = pieces[::2]
     fit = latency_fit.LatencyFit({unit: latency_ms(unit) for unit in measured})
-    others = [
-        unit for unit in pieces[1::2] if len(unit.layers) == 1 and len(unit.operations()) > 4
-    ]
+    others = [unit for unit in pieces[1::2] if len(unit.layers) == 1 and len(unit.operations()) > 4]
     errors = [abs(fit.predict_ms(unit) / latency_ms(unit) - 1) for unit in others]
     assert len(errors) > 20 and np.median(errors) < 0.05
     assert fit.predict_ms(measured[0]) == latency_ms(measured[0])
@@ -156,10 +154,10 @@ def test_an_interrupted_calibration_continues(tmp_path):
     chosen = plan.make_plan(space, 32, 10, 30, 3, 5, seed=0)
     path = str(tmp_path / "log.jsonl")
     task = measuring.Classification(image_size=32, num_classes=10)
-    arguments = dict(
-        task=task, quantize="none", num_runs=3, num_warmup_runs=1, num_passes=2,
-        say=lambda line: None,
-    )  # fmt: skip
+    arguments = {
+        "task": task, "quantize": "none", "num_runs": 3, "num_warmup_runs": 1, "num_passes": 2,
+        "say": lambda line: None,
+    }  # fmt: skip
     first = CountingBackend(stop_after=25)
     with pytest.raises(KeyboardInterrupt):
         measuring.measure_plan(chosen, first, MeasurementLog(path, SETTINGS), **arguments)

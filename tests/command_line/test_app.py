@@ -16,7 +16,7 @@ _COMMAND = '''
 """Counts sheep.
 
 And says so."""
-import os, signal
+import os, signal, sys
 from absl import flags
 from tunas_tf.command_line import app
 from tunas_tf.common.errors import InputError
@@ -28,6 +28,9 @@ flags.DEFINE_string("end", "well", "How it ends.")
 def main():
     if FLAGS.end == "bad input":
         raise InputError("the sheep are\\n  gone; bring others.")
+    if FLAGS.end == "plots":
+        sys.modules["matplotlib"] = None
+        import matplotlib
     if FLAGS.end == "defect":
         raise ValueError("a wolf")
     if FLAGS.end == "interrupt":
@@ -72,7 +75,12 @@ def test_ends_well(run):
         (["--wolves=1"], "error: Unknown command line flag 'wolves'. Run with --help"),
         (["--sheep"], "error: Missing value for flag --sheep"),
         (["stray"], "error: unexpected argument 'stray'"),
-        (["--flagfile=none.flags"], "error: Unable to open flagfile: "),
+        (
+            ["--flagfile=flags/quikstart.flags"],
+            "error: there is no flag file 'flags/quikstart.flag",
+        ),
+        (["--flagfile=flags/quickstart.flags"], "error: Unknown command line flag 'ssd'"),
+        (["--end=plots"], "error: this needs matplotlib, which is not installed; install it by: "),
         (["--flagfile=binary.flags"], "error: the flag file cannot be read"),
     ],
 )

@@ -57,15 +57,15 @@ def test_what_is_refused(content, reason):
 def test_files(tmp_path):
     path = tmp_path / "a.json"
     path.write_bytes(b'{"a": 1}')
-    assert json_files.read_json(path, "give it") == {"a": 1}
+    assert json_files.read_json(path, "give it", "config") == {"a": 1}
     path.write_bytes(b"[1]")
     with pytest.raises(InputError) as error:
-        json_files.read_json(str(path), "give another one")
+        json_files.read_json(str(path), "give another one", "config")
     assert str(error.value) == (
         f"{path} is damaged: it holds [1] rather than an object; give another one."
     )
     with pytest.raises(InputError, match=f"{tmp_path}/b cannot be read .No such file.*; give it.$"):
-        json_files.read_json(tmp_path / "b", "give it")
+        json_files.read_json(tmp_path / "b", "give it", "config")
 
 
 def test_size(tmp_path):

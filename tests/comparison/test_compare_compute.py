@@ -137,9 +137,7 @@ def test_warmup_runs_all_options(count):
     layer = replaced + (1 - replaced) / 2
     kernels = replaced * (KERNEL_3 + KERNEL_5) + (1 - replaced) * (KERNEL_3 + KERNEL_5) / 2
     expected = STEM + CLASSIFIER + np.mean(layer * (POINTWISE + kernels))
-    assert _search(count, uniform, delay=1.0, warmup=1.0) == pytest.approx(
-        expected * 280, rel=0.05
-    )
+    assert _search(count, uniform, delay=1.0, warmup=1.0) == pytest.approx(expected * 280, rel=0.05)
 
 
 def test_a_training():

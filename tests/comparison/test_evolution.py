@@ -84,8 +84,7 @@ def test_it_finds_the_best_network_of_a_small_space(tmp_path):
     def has_effect(row):
         # All choices of the space but the kernel of the layer that may be skipped.
         return [
-            c.parent is None or row[c.parent[0]] == c.parent[1]
-            for c in traversal.choices_of(space)
+            c.parent is None or row[c.parent[0]] == c.parent[1] for c in traversal.choices_of(space)
         ]
 
     def quality(indices):

@@ -113,9 +113,7 @@ def test_noise_comes_before_every_difference():
 
 
 def test_two_searches_that_find_the_same_network_both_count():
-    found = [
-        synthetic.result("tunas", 0, 0.8 + 0.01 * seed, search_seed=seed) for seed in range(3)
-    ]
+    found = [synthetic.result("tunas", 0, 0.8 + 0.01 * seed, search_seed=seed) for seed in range(3)]
     assert verdict.summarize(found)["means"]["tunas"]["networks"] == 3
     # Trained again, it says something about noise only.
     again = synthetic.result("tunas", 0, 0.9, search_seed=0, seed=1)

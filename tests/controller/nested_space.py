@@ -89,9 +89,7 @@ class TinyCosts:
 
     def expected_cost(self, masks):
         weights = tf.reduce_prod(
-            tf.stack(
-                [tf.gather(masks[..., c, :], all_indices()[:, c], axis=-1) for c in range(5)]
-            ),
+            tf.stack([tf.gather(masks[..., c, :], all_indices()[:, c], axis=-1) for c in range(5)]),
             axis=0,
         )
         return tf.reduce_sum(weights * self.cost_of, axis=-1)

@@ -9,14 +9,14 @@ from tunas_tf.controller import Controller, ControllerConfig
 
 
 def _controller(**changes) -> Controller:
-    settings = dict(
-        total_steps=40,
-        train_batch_size=256,
-        rl_learning_rate=0.05,
-        rl_cost_model_target=4.2,
-        rl_estimator="control_variate",
-        rl_cost_samples=8,
-    )
+    settings = {
+        "total_steps": 40,
+        "train_batch_size": 256,
+        "rl_learning_rate": 0.05,
+        "rl_cost_model_target": 4.2,
+        "rl_estimator": "control_variate",
+        "rl_cost_samples": 8,
+    }
     config = ControllerConfig(**{**settings, **changes})
     return Controller(nested_space.nested_space(), config, nested_space.TinyCosts())
 

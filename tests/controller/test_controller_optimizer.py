@@ -23,9 +23,7 @@ def test_two_steps():
 
 def test_squares_are_averaged_after_squaring():
     # Replicas with gradients 3 and -1: mean 1, mean square 5. step = 0.1 / sqrt(5).
-    step, _ = adam_step(
-        tf.constant([1.0]), tf.constant([5.0]), tf.zeros([1]), tf.constant(1), 0.1
-    )
+    step, _ = adam_step(tf.constant([1.0]), tf.constant([5.0]), tf.zeros([1]), tf.constant(1), 0.1)
     assert step.numpy() == pytest.approx([0.1 / np.sqrt(5)], rel=1e-4)
 
 

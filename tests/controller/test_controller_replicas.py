@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+
 @pytest.fixture(scope="module")
 def results():
     # In a process of its own: the number of devices is fixed when TensorFlow starts.

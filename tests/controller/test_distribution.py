@@ -88,7 +88,7 @@ def test_score_is_the_gradient_of_log_prob():
     replaced = tf.constant([False, True, True, False, False])
     warmup_masks = tf.where(replaced[:, None], TABLE.warmup_masks, nested_space.masks_of([1] * 5))
     cases = [(masks, None) for masks in nested_space.masks_of(INDICES)]
-    for masks, is_replaced in cases + [(warmup_masks, replaced)]:
+    for masks, is_replaced in [*cases, (warmup_masks, replaced)]:
         with tf.GradientTape() as tape:
             tape.watch(logits)
             log_prob = distribution.log_prob(

@@ -83,9 +83,7 @@ def test_full_residual_is_unbiased_whatever_the_slopes():
         mean = estimators.regression_gradient(regression, logits, TABLE) + _expectation(
             logits, residuals[:, None, None] * scores
         )
-        assert mean.numpy() == pytest.approx(
-            nested_space.exact_gradient(logits, values), abs=1e-6
-        )
+        assert mean.numpy() == pytest.approx(nested_space.exact_gradient(logits, values), abs=1e-6)
 
 
 def test_least_squares_slopes_give_the_exact_gradient_of_any_function():
@@ -95,17 +93,13 @@ def test_least_squares_slopes_give_the_exact_gradient_of_any_function():
     root = np.sqrt(nested_space.architecture_probabilities(logits).numpy())
     centred = values - np.sum(root**2 * values)
     # The scores of a choice add up to 0: of the many solutions, the smallest.
-    slopes, *_ = np.linalg.lstsq(
-        root[:, None] * scores.reshape(48, -1), root * centred, rcond=1e-4
-    )
+    slopes, *_ = np.linalg.lstsq(root[:, None] * scores.reshape(48, -1), root * centred, rcond=1e-4)
     assert np.std(centred - scores.reshape(48, -1) @ slopes) > 0.1  # A poor fit.
     regression = estimators.Regression(
         tf.constant(slopes.reshape(5, 3), tf.float32), tf.zeros([5, 3])
     )
     gradient = estimators.regression_gradient(regression, logits, TABLE)
-    assert gradient.numpy() == pytest.approx(
-        nested_space.exact_gradient(logits, values), abs=1e-6
-    )
+    assert gradient.numpy() == pytest.approx(nested_space.exact_gradient(logits, values), abs=1e-6)
 
 
 def test_one_step_of_the_fit_by_hand():
@@ -158,9 +152,7 @@ def test_fit_converges_to_the_exact_gradient():
             replica_mean=lambda vs: [tf.reduce_mean(v, axis=0, keepdims=True) for v in vs],
         )
     gradient = estimators.regression_gradient(regression, logits, TABLE)[0]
-    assert gradient.numpy() == pytest.approx(
-        nested_space.exact_gradient(logits, values), abs=1e-4
-    )
+    assert gradient.numpy() == pytest.approx(nested_space.exact_gradient(logits, values), abs=1e-4)
 
 
 def test_prior_is_the_mean_squared_score_of_a_uniform_controller():

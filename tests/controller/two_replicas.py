@@ -60,9 +60,7 @@ def _results(strategy: tf.distribute.Strategy, estimator: str) -> dict:
 
 def main():
     cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(
-        cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-    )
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     print(json.dumps({name: _results(strategy, name) for name in ("reinforce", "control_variate")}))
 

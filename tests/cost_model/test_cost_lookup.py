@@ -89,7 +89,9 @@ def test_unknown_names(tmp_path, monkeypatch):
         lambda: cost_model.architecture_cost("energy", network),
     ):
         message = "no cost model 'energy'; use one of pixel1, x86_litert, madds, params, or the "
-        with pytest.raises(InputError, match=message + "path of a cost model file .there is no file"):
+        with pytest.raises(
+            InputError, match=message + "path of a cost model file .there is no file"
+        ):
             call()
     (tmp_path / "energy").write_text("{}")
     with pytest.raises(InputError, match="the cost model file energy cannot be used"):

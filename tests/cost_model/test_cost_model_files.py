@@ -100,10 +100,6 @@ def _block(value) -> dict:
     [
         (lambda v: v.update(format="other"), 'it is no cost model file, as "format" is not'),
         (lambda v: v.pop("format"), 'it is no cost model file, as "format" is not'),
-        (lambda v: v.update(version=2), "its format has version 2.*install a newer tunas_tf"),
-        (lambda v: v.update(version="1"), "its version is '1'; it must be 1"),
-        (lambda v: v.update(version=True), "its version is True; it must be 1"),
-        (lambda v: v.pop("version"), "its version is None; it must be 1"),
         (lambda v: v.pop("bias") and v.pop("unit"), "it lacks unit, bias"),
         (lambda v: v.update(name=3), "its name is 3, not a text"),
         (lambda v: v.update(unit=None), "its unit is None, not a text"),

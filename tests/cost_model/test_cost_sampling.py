@@ -59,9 +59,7 @@ def test_every_architecture_of_the_window_is_equally_likely(space_number):
 def test_the_number_of_workers_does_not_matter(pixel1):
     alone, costs = sampling.sample_architectures(pixel1, 700, 11, 83.0, 85.0)
     for workers in (2, 3):
-        together, same_costs = sampling.sample_architectures(
-            pixel1, 700, 11, 83.0, 85.0, workers
-        )
+        together, same_costs = sampling.sample_architectures(pixel1, 700, 11, 83.0, 85.0, workers)
         np.testing.assert_array_equal(together, alone)
         np.testing.assert_array_equal(same_costs, costs)
 

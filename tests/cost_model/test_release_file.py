@@ -79,7 +79,7 @@ def test_forms_of_data(tmp_path, text, newline, start):
         ("A = {'a': C, 'a': C}", "names 'a' again"),
         ("A = {'a': D}", "refers to D, which no line before defines"),
         ("A = {'a': {}}", "holds a dictionary inside of another value"),
-        ("A = f'{open(\"MARKER\", \"w\")}'", "holds a literal with the prefix f"),
+        ('A = f\'{open("MARKER", "w")}\'', "holds a literal with the prefix f"),
         ("A = Rf'x'", "holds a literal with the prefix Rf"),
         ("A = b'a' + b'b'", "holds an operator"),
         ("A = b'a' if C else C", "holds a condition"),

@@ -40,9 +40,7 @@ def test_pieces_add_up_to_the_network(ssd):
 
 def test_activations_and_pools_belong_to_the_layer_before():
     space = search_space.get("proxylessnas_search")
-    found = units.units_of(
-        space, units.unit_slots(space, 224, 1001), space.reference_indices
-    )
+    found = units.units_of(space, units.unit_slots(space, 224, 1001), space.reference_indices)
     assert found[0] == units.Unit((spec.Conv(3, 2), spec.Activation("relu")), 3, 32, 224)
     head, classifier = found[-2:]
     assert head == units.Unit(

@@ -1,6 +1,7 @@
 """What check_data finds: in whole data, and in data damaged in one place."""
 
 import io
+import itertools
 import pathlib
 import shutil
 
@@ -83,7 +84,7 @@ def test_of_many_files_some_are_opened():
     stretches = list(inspection._stretches(parts, 256))
     assert len(stretches) == 32 and stretches[-1] == (99_200, 99_208)
     assert {stop - start for start, stop in stretches} == {8}
-    assert {b[0] - a[0] for a, b in zip(stretches, stretches[1:])} == {3200}
+    assert {b[0] - a[0] for a, b in itertools.pairwise(stretches)} == {3200}
     # 6,400 images fill 64 files.
     whole_files = [(i, i + 100) for i in range(0, 102_400, 1600)]
     assert list(inspection._stretches(parts, 6400)) == whole_files
@@ -214,9 +215,7 @@ def test_folder_with_a_broken_image(tmp_path):
 def test_text(imagenet_dir):
     text = inspection_report.to_text(_inspect("imagenet2012", imagenet_dir, 20))
     lines = [" ".join(line.split()) for line in text.splitlines()]
-    assert lines[0] == (
-        f"imagenet2012 in {imagenet_dir}: 1,001 classes, reward_fraction 0.0390628"
-    )
+    assert lines[0] == (f"imagenet2012 in {imagenet_dir}: 1,001 classes, reward_fraction 0.0390628")
     assert any(line.startswith("search_validation 9 train[:9] 1 ") for line in lines)
     assert "read 20 of 240 images of train" in lines and "format 20 JPEG" in lines
     assert " of 1,000" in text and "for each epoch of 240 images" in lines[-1]

@@ -46,8 +46,7 @@ def test_absent_imagenet(tmp_path):
     message = _message(tmp_path)
     assert f"'imagenet2012' is not prepared in {tmp_path}" in message
     assert (
-        f"`tfds build imagenet2012 --data_dir={tmp_path} "
-        f"--manual_dir={tmp_path}/downloads/manual`"
+        f"`tfds build imagenet2012 --data_dir={tmp_path} --manual_dir={tmp_path}/downloads/manual`"
     ) in message
     assert "ILSVRC2012_img_train.tar" in message and "ILSVRC2012_img_val.tar" in message
     assert "\n" not in message

@@ -9,7 +9,7 @@ import pathlib
 import stat
 import sys
 
-_ADB = '''
+_ADB = """
 import json, os, pathlib, shutil, subprocess, sys, time
 
 home = pathlib.Path(__file__).parents[1]
@@ -57,7 +57,7 @@ elif verb == "shell":
         sys.exit("error: closed")
     sys.stdout.write(output.replace("\\n", state["newline"]))
     sys.exit(0 if state["old_shell"] else result.returncode)
-'''
+"""
 
 _GETPROP = """
 case $1 in

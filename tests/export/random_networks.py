@@ -25,7 +25,7 @@ def classifier(architecture, num_classes=10, image_size=32, seed=0) -> tf_keras.
 def randomize_batch_norm(network: tf_keras.Model, inputs: np.ndarray) -> None:
     """Random gamma and beta, and statistics that are close to those of `inputs`."""
     generator = np.random.default_rng(0)
-    norms = [l for l in network.layers if isinstance(l, tf_keras.layers.BatchNormalization)]
+    norms = [x for x in network.layers if isinstance(x, tf_keras.layers.BatchNormalization)]
     for norm in norms:
         norm.gamma.assign(generator.uniform(0.5, 1.5, norm.gamma.shape))
         norm.beta.assign(generator.normal(0, 0.3, norm.beta.shape))

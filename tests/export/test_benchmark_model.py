@@ -6,9 +6,7 @@ import pytest
 from tunas_tf.common.errors import InputError
 from tunas_tf.export import benchmark_model
 
-_OUTPUTS = {
-    name: value for name, value in vars(benchmark_outputs).items() if name.isupper()
-}
+_OUTPUTS = {name: value for name, value in vars(benchmark_outputs).items() if name.isupper()}
 
 
 def _figures(latency):

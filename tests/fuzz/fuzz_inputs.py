@@ -6,7 +6,8 @@ And the one thing that a reader may do with it: read it, or raise an InputError 
 import copy
 import json
 import pathlib
-from typing import Any, Callable, Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import hypothesis
 from hypothesis import strategies as st

@@ -44,9 +44,7 @@ def test_images(tmp_path):
     path = tmp_path / "x.jpg"
 
     @given(
-        content=st.one_of(
-            st.binary(max_size=100), *(damaged_bytes(image) for image in _images())
-        )
+        content=st.one_of(st.binary(max_size=100), *(damaged_bytes(image) for image in _images()))
     )
     def check(content):
         write(path, content)
@@ -65,9 +63,7 @@ def test_folders(folder):
     # Each makes its pipelines anew.
     @slow(20, least=4)
     @given(
-        content=st.one_of(
-            st.binary(max_size=100), *(damaged_bytes(image) for image in _images())
-        )
+        content=st.one_of(st.binary(max_size=100), *(damaged_bytes(image) for image in _images()))
     )
     def check(content):
         write(path, content)
@@ -143,9 +139,7 @@ def test_descriptions_that_reach_out(dataset, monkeypatch, name, old, new, probl
     try:
         path.write_text(sound.replace(old, new))
         with pytest.raises(InputError) as error:
-            expect_sentence(
-                lambda: data.load("own", str(dataset.parents[1]), 64), _MAX_CHARACTERS
-            )
+            expect_sentence(lambda: data.load("own", str(dataset.parents[1]), 64), _MAX_CHARACTERS)
             data.load("own", str(dataset.parents[1]), 64)
         assert problem in str(error.value) and str(path) in str(error.value)
         assert "antigravity" not in sys.modules

@@ -36,9 +36,12 @@ def _use(network: architecture_lib.Architecture) -> None:
     for name in ("madds", "params"):
         cost_model.architecture_cost(name, network)
     expect_sentence(lambda: cost_model.architecture_cost("pixel1", network))
-    assert architecture_lib.network_from_json(
-        parse_json(json.dumps(architecture_lib.to_json(network)).encode())
-    ) == network
+    assert (
+        architecture_lib.network_from_json(
+            parse_json(json.dumps(architecture_lib.to_json(network)).encode())
+        )
+        == network
+    )
 
 
 @given(content=contents(_NETWORK))

@@ -70,9 +70,7 @@ def test_switch_configuration_round_trip(inputs):
     clone.build(inputs.shape)
     clone.set_weights(layer.get_weights())
     mask = tf.constant([1.0, 0.0])
-    np.testing.assert_array_equal(
-        layer(inputs, option_mask=mask), clone(inputs, option_mask=mask)
-    )
+    np.testing.assert_array_equal(layer(inputs, option_mask=mask), clone(inputs, option_mask=mask))
 
 
 def test_mixed_precision_computes_in_bfloat16_and_keeps_float32(case, inputs):

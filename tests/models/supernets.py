@@ -11,6 +11,7 @@ from tunas_tf.search_space import arithmetic, spec, traversal
 __all__ = [
     "NUM_CLASSES",
     "assert_close",
+    "distance",
     "half_warmed_up",
     "images",
     "loss",
@@ -51,6 +52,12 @@ def assert_close(tensors, expected) -> None:
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-5 * scale)
 
 
+def distance(tensors, expected) -> float:
+    """Of two lists of tensors, each as one vector: relative to the length of the second one."""
+    difference = np.concatenate([np.ravel(a - b) for a, b in zip(tensors, expected, strict=True)])
+    return np.linalg.norm(difference) / np.linalg.norm(np.concatenate([*map(np.ravel, expected)]))
+
+
 def half_warmed_up(space, seed: int) -> np.ndarray:
     """A sample of which about half of the choices are replaced as in warmup."""
     masks = one_hot(space, random_indices(space, seed))
@@ -79,8 +86,8 @@ def make(space, **options) -> models.Supernet:
     return supernet
 
 
-def images(size: int = 32) -> np.ndarray:
-    return np.random.default_rng(1).normal(size=(4, size, size, 3)).astype(np.float32)
+def images(size: int = 32, number: int = 4) -> np.ndarray:
+    return np.random.default_rng(1).normal(size=(number, size, size, 3)).astype(np.float32)
 
 
 def standalone(supernet, indices) -> tf_keras.Model:

@@ -82,7 +82,5 @@ def test_no_effect_in_evaluation():
     for a, b in zip(plain.variables, dropping.variables):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(plain(images), dropping(images))
-    np.testing.assert_array_equal(
-        plain(images, training=False), dropping(images, training=False)
-    )
+    np.testing.assert_array_equal(plain(images, training=False), dropping(images, training=False))
     assert np.any(plain(images, training=True) != dropping(images, training=True))

@@ -62,7 +62,5 @@ def test_kernels_are_the_convolutions(reference):
 def test_dropout_only_in_training(reference):
     network = models.build_classifier(reference, 10, 32, dropout_rate=0.5)
     images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype(np.float32)
-    np.testing.assert_array_equal(
-        network(images, training=False), network(images, training=False)
-    )
+    np.testing.assert_array_equal(network(images, training=False), network(images, training=False))
     assert np.any(network(images, training=True) != network(images, training=True))

@@ -64,9 +64,7 @@ def test_from_search_to_average_precision(tmp_path, digit_scenes_dir):
     assert (tmp_path / "found" / "detections.png").exists()
 
     # Evaluated again: the same figures, and nothing is trained.
-    again = _run(
-        "object_detection.train_eval", *train, "--epochs=0.3", "--mode=eval", cwd=tmp_path
-    )
+    again = _run("object_detection.train_eval", *train, "--epochs=0.3", "--mode=eval", cwd=tmp_path)
     assert "step 3" in again and "about" not in again.splitlines()[-1]
     assert json.loads((tmp_path / "found" / "evaluation.json").read_text()) == evaluation
 

@@ -47,9 +47,7 @@ def test_resolve_turns_expansions_into_filters_of_the_layers_input():
     bottlenecks = [
         (placed.block, layer.kernel_size, layer.expansion, layer.strides, placed.input_filters)
         for placed in network.layers()
-        if isinstance(
-            layer := getattr(placed.layer, "layer", placed.layer), spec.Bottleneck
-        )
+        if isinstance(layer := getattr(placed.layer, "layer", placed.layer), spec.Bottleneck)
     ]
     # Block 2 (codes 1 0 6 6) and the start of block 3 (codes 2 0 1 1), 16 -> 32 -> 40 filters.
     assert bottlenecks[:4] == [(2, 5, 48, 2, 16), (2, 3, 96, 1, 32), (3, 7, 96, 2, 32),

@@ -17,9 +17,7 @@ def test_align():
 
 
 def test_layer_rows_resolve_everything():
-    network = search_space.resolve(
-        example_spaces.mixed_space(), (1, 1, 1, 0, 1, 0, 0, 1, 2, 0, 1)
-    )
+    network = search_space.resolve(example_spaces.mixed_space(), (1, 1, 1, 0, 1, 0, 0, 1, 2, 0, 1))
     rows = table.layer_rows(network, image_size=32, num_classes=10)
     assert [row["op"] for row in rows] == [
         "conv", "activation", "bottleneck", "endpoint", "bottleneck", "zero", "bottleneck",

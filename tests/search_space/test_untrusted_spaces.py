@@ -41,14 +41,18 @@ def test_what_was_written_is_read():
 @pytest.mark.parametrize("name", search_space.names())
 def test_every_space_and_its_networks_can_be_stored(name):
     space = search_space.get(name)
-    assert architecture_lib.space_from_json(
-        json.loads(json.dumps(architecture_lib.to_json(space)))
-    ) == space
+    assert (
+        architecture_lib.space_from_json(json.loads(json.dumps(architecture_lib.to_json(space))))
+        == space
+    )
     choices = search_space.choices_of(space)
     network = search_space.resolve(space, [choice.num_options - 1 for choice in choices])
-    assert architecture_lib.network_from_json(
-        json.loads(json.dumps(architecture_lib.to_json(network)))
-    ) == network
+    assert (
+        architecture_lib.network_from_json(
+            json.loads(json.dumps(architecture_lib.to_json(network)))
+        )
+        == network
+    )
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,7 @@ def _build():
 
 def main():
     cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(
-        cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-    )
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     images = np.random.default_rng(0).normal(size=(3, 4, 1, 1, 3)).astype(np.float32)
     images[1, 3] = np.nan  # The last of four examples is the second replica's.

@@ -12,9 +12,7 @@ from tunas_tf.training.optimization import apply_mean_gradients, make_optimizer
 
 def main():
     cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(
-        cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-    )
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     with strategy.scope():
         weights = [tf.Variable(1.0), tf.Variable(1.0)]

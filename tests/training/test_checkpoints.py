@@ -79,7 +79,8 @@ def test_nothing_to_go_on_from_is_one_sentence(tmp_path):
 
 def _manage(tmp_path, checkpoint):
     path = checkpoints.newest(str(tmp_path))
-    return checkpoints.open_manager(checkpoint, str(tmp_path), path, checkpoint.global_step, 5)
+    checkpoints.prepare(str(tmp_path), path)
+    return checkpoints.make_manager(checkpoint, str(tmp_path), checkpoint.global_step, 5)
 
 
 @pytest.mark.parametrize("state", ["damaged", "absent", "older"])
@@ -118,7 +119,8 @@ def test_a_manager_of_a_relative_directory(tmp_path, monkeypatch):
     checkpoint = _save(tmp_path / "run", {5: 1.0, 10: 2.0})
     monkeypatch.chdir(tmp_path)
     path = checkpoints.newest("run")
-    manager = checkpoints.open_manager(checkpoint, "run", path, checkpoint.global_step, 5)
+    checkpoints.prepare("run", path)
+    manager = checkpoints.make_manager(checkpoint, "run", checkpoint.global_step, 5)
     assert manager.latest_checkpoint == "run/ckpt-10" and len(manager.checkpoints) == 2
     (tmp_path / "run").rename(tmp_path / "moved")
     assert tf.train.latest_checkpoint("moved") == "moved/ckpt-10"

@@ -80,9 +80,7 @@ def test_a_network_in_bfloat16_learns_the_same(small_space, dataset, tmp_path):
     assert result == {"accuracy": 1.0, "num_examples": 10, "split": "test", "step": 30}
     for bfloat16 in (True, False):  # What is saved fits both.
         settings = dataclasses.replace(NETWORK_SETTINGS, use_bfloat16=bfloat16)
-        found = run(
-            small_space, dataset, tmp_path / "run", network_settings=settings, train=False
-        )
+        found = run(small_space, dataset, tmp_path / "run", network_settings=settings, train=False)
         assert found == result
     assert tf_keras.mixed_precision.global_policy().name == "float32"
     exact = dataclasses.replace(NETWORK_SETTINGS, total_steps=1)

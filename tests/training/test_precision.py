@@ -11,9 +11,7 @@ from tunas_tf.search_space.spec import FILTERS, OPERATION, OneOf
 from tunas_tf.training.precision import network_precision, on_tpu
 
 CONVOLUTIONS = {"Conv2D", "DepthwiseConv2dNative"}
-GRADIENTS = {
-    f"{name}Backprop{what}" for name in CONVOLUTIONS for what in ("Input", "Filter")
-}
+GRADIENTS = {f"{name}Backprop{what}" for name in CONVOLUTIONS for what in ("Input", "Filter")}
 NUM_CLASSES = 4
 
 

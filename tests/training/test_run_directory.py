@@ -60,6 +60,37 @@ def test_what_was_asked_for_is_named_rather_than_what_follows(tmp_path):
         open_with("auto", 4e-5)
 
 
+def test_a_setting_from_after_the_start_counts_as_its_default(tmp_path):
+    """What the run was started with knows neither the flag nor what is derived from it."""
+
+    def open_with(strict):
+        settings = {"epochs": 2, "strict": strict, "sizes": (1, 2)}
+        defaults = {"epochs": 9, "strict": False, "sizes": (1, 2), "no_setting": 3}
+        information = {"derived": {"devices": 1}, "defaults": defaults}
+        return RunDirectory(str(tmp_path), "search", settings, information)
+
+    RunDirectory(str(tmp_path), "search", {"epochs": 2}, {"derived": {"total_steps": 3}})
+    assert open_with(False).resumes
+    with pytest.raises(InputError, match="was started with strict=False, now it is True"):
+        open_with(True)
+    assert "defaults" not in json.loads((tmp_path / "config.json").read_text())
+
+
+def test_a_setting_that_is_gone_is_refused(tmp_path):
+    open_run(tmp_path, settings={"epochs": 2, "gone": 1})
+    with pytest.raises(InputError, match="was started with gone=1, now it is None"):
+        open_run(tmp_path, settings={"epochs": 2})
+
+
+def test_files_from_before_versions_are_resumed(tmp_path):
+    open_run(tmp_path)
+    for name in ("config.json", "search_space.json"):
+        value = json.loads((tmp_path / name).read_text())
+        assert value.pop("version") == 1
+        (tmp_path / name).write_text(json.dumps(value))
+    assert open_run(tmp_path).resumes
+
+
 def test_another_network_is_not_spelled_out(tmp_path):
     def open_with(blocks):
         information = {"versions": {}, "derived": {"madds": len(blocks)}}

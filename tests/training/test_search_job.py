@@ -90,9 +90,7 @@ def search(
     )
     search_job.run_search(
         task=ClassificationTask(label_smoothing=0.1),
-        supernet=search_job.make_supernet(
-            lambda: Supernet(space, 2), settings.seed, use_bfloat16
-        ),
+        supernet=search_job.make_supernet(lambda: Supernet(space, 2), settings.seed, use_bfloat16),
         dataset=dataset,
         cost_model=cost_model,
         controller_config=controller_config,
@@ -172,7 +170,8 @@ def test_analysis_reads_the_search(finished, small_space):
     assert result.selections["argmax"].indices == max(costs, key=probability.get)
     assert result.expected_cost == pytest.approx(sum(probability[i] * costs[i] for i in costs))
     assert metrics(finished)[-1]["rlcontroller/expected_cost"] == pytest.approx(
-        result.expected_cost, rel=0.02  # Of the last loop's mean.
+        result.expected_cost,
+        rel=0.02,  # Of the last loop's mean.
     )
 
     path = analysis.write_architecture(str(finished), result)

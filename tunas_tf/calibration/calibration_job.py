@@ -2,7 +2,8 @@
 
 import dataclasses
 import datetime
-from typing import Any, Callable, Optional
+from collections.abc import Callable
+from typing import Any
 
 from tunas_tf import __version__
 from tunas_tf.calibration import fitting, measuring, plan, report
@@ -66,7 +67,7 @@ def calibrate(
     num_classes: int,
     task: measuring.Task,
     backend: Backend,
-    heads: Optional[Heads] = None,
+    heads: Heads | None = None,
 ) -> fitting.Validation:
     """Measures, fits, and writes STEM.json and STEM.png.
 
@@ -139,7 +140,7 @@ def calibrate(
         image_size=task.image_size,
         num_classes=num_classes,
         num_passes=settings.num_passes,
-        head_cost=heads and heads.cost,
+        head_cost=None if heads is None else heads.cost,
     )
     validation = fitting.validate(cost_model, to_measure, log, settings.num_passes)
     provenance = {

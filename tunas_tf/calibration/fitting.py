@@ -1,7 +1,8 @@
 """From measurements to a cost model, and how far it is off on networks that it has not seen."""
 
 import dataclasses
-from typing import Any, Callable, NamedTuple, Optional, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.optimize
@@ -38,9 +39,7 @@ class Validation:
     @property
     def mean_absolute_percentage_error(self) -> float:
         """In percent."""
-        return 100 * latency_fit.mean_absolute_percentage_error(
-            self.measured_ms, self.estimated_ms
-        )
+        return 100 * latency_fit.mean_absolute_percentage_error(self.measured_ms, self.estimated_ms)
 
     @property
     def rank_correlation(self) -> float:
@@ -92,7 +91,7 @@ def fit_cost_model(
     image_size: int,
     num_classes: int,
     num_passes: int,
-    head_cost: Optional[Callable[[LatencyOf], tables.CostModel]] = None,
+    head_cost: Callable[[LatencyOf], tables.CostModel] | None = None,
 ) -> tables.CostModel:
     """Tables of latencies, in milliseconds.
 

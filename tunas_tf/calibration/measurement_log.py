@@ -1,6 +1,7 @@
 """Latencies appended to a file as they are measured, so that a calibration can be continued.
 
-A file of JSON lines: the first says what is measured and on what, each of the others holds
+A file of JSON lines: the first says what is measured and on what ("settings"), and its format
+("version"); each of the others holds
 `key` (of a subject, see `plan.key_of`), `latency_ms` (the median of the runs) and
 `pass_number` (0 for the first look at it).
 """
@@ -51,7 +52,8 @@ class MeasurementLog:
                 with open(path, "a", encoding="utf-8"):
                     return
             with open(path, "w", encoding="utf-8") as file:
-                file.write(json.dumps({"settings": settings}) + "\n")
+                header = {"version": json_files.VERSIONS["measurements"], "settings": settings}
+                file.write(json.dumps(header) + "\n")
         except OSError as error:
             raise InputError(
                 f"the measurements {path} cannot be written ({error.strerror}); give an --output "
@@ -67,10 +69,13 @@ class MeasurementLog:
         complete = content[: content.rfind(b"\n") + 1]
         try:
             header, *lines = map(json_files.parse_json, complete.split(b"\n")[:-1] or [b""])
+            json_files.check_version(self.path, header, "measurements")
             _HEADER(header)
             for line in lines:
                 _LINE(line)
                 self._latencies[line["key"], line["pass_number"]] = float(line["latency_ms"])
+        except InputError:
+            raise
         except ValueError as error:
             raise InputError(
                 f"{self.path} is no file of measurements, or damaged ({error}); give another "

@@ -6,7 +6,8 @@ import os
 import sys
 import tempfile
 import time
-from typing import Callable, Mapping, NamedTuple, Protocol, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import tf_keras
@@ -19,6 +20,7 @@ from tunas_tf.cost_model.units import Unit
 from tunas_tf.export.conversion import Shape, convert
 from tunas_tf.export.latency import Backend
 from tunas_tf.search_space import arithmetic
+from tunas_tf.search_space.architecture import Architecture
 
 __all__ = ["Classification", "Exportable", "Task", "disk_megabytes", "measure_plan"]
 
@@ -43,12 +45,14 @@ class Exportable(NamedTuple):
 class Task(Protocol):
     """What the networks are for: it decides what is behind their backbones."""
 
-    image_size: int
+    @property
+    def image_size(self) -> int:
+        """Side of the images in pixels."""
 
-    def build(self, subject: Subject) -> Exportable:
-        """A piece, head or network of a plan."""
+    def build(self, subject: Any) -> Exportable:
+        """A head or network of a plan."""
 
-    def num_params(self, subject: Subject) -> int:
+    def num_params(self, subject: Any) -> int:
         """Of a head or a network."""
 
 
@@ -64,11 +68,11 @@ class Classification:
     image_size: int
     num_classes: int
 
-    def build(self, subject: Subject) -> Exportable:
+    def build(self, subject: Architecture) -> Exportable:
         network = models.build_classifier(subject, self.num_classes, self.image_size)
         return Exportable(network, network.input_shape[1:])
 
-    def num_params(self, subject: Subject) -> int:
+    def num_params(self, subject: Architecture) -> int:
         return arithmetic.count(subject, self.image_size, self.num_classes).params
 
 
@@ -83,7 +87,7 @@ def _build(subject: Subject, task: Task) -> Exportable:
 
 def _tflite(subject: Subject, task: Task, quantize: str) -> bytes:
     network, shape = _build(subject, task)
-    images = None
+    images: list[Any] | None = None
     if quantize == "int8":
         generator = np.random.default_rng(0)
         if isinstance(shape, Mapping):
@@ -142,9 +146,7 @@ def measure_plan(
             (plan.pieces[half:], _UNITS_PER_GROUP),
         ):
             missing = [s for s in subjects if not log.has(key_of(s), number)]
-            work += [
-                (number, missing[i : i + size]) for i in range(0, len(missing), size)
-            ]
+            work += [(number, missing[i : i + size]) for i in range(0, len(missing), size)]
     if not work:
         return
     bar = tqdm.tqdm(

@@ -4,7 +4,8 @@ import dataclasses
 import hashlib
 import itertools
 import json
-from typing import Any, Iterator, Union
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ __all__ = ["Plan", "Subject", "all_units", "key_of", "make_plan"]
 
 # Something to measure: a piece, a whole network, or a dataclass of the task that stands for the
 # part of its networks that is no piece of their backbone.
-Subject = Union[Unit, Architecture, Any]
+Subject = Unit | Architecture | Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,14 +70,12 @@ def _units_at(slot: LayerSlot, base: int) -> Iterator[Unit]:
 def all_units(slots: list[LayerSlot], base: int) -> list[Unit]:
     """All different pieces of a space that compute something."""
     # Most layers of a block are equal: once is enough.
-    different = {}
+    different: dict[tuple, LayerSlot] = {}
     for slot in slots:
         is_same = slot.inputs.position == slot.outputs.position
         key = slot.layer, slot.inputs.options, slot.outputs.options, slot.input_size, is_same
         different.setdefault(key, slot)
-    found = dict.fromkeys(
-        unit for slot in different.values() for unit in _units_at(slot, base)
-    )
+    found = dict.fromkeys(unit for slot in different.values() for unit in _units_at(slot, base))
     return [unit for unit in found if unit.operations()]
 
 
@@ -109,7 +108,7 @@ def make_plan(
     networks: dict[tuple, Architecture] = {}
     num_networks = num_fit_networks + num_validation_networks
     for _ in range(100 * num_networks):
-        architecture = architecture_lib.resolve(space, generator.integers(num_options))
+        architecture = architecture_lib.resolve(space, generator.integers(num_options).tolist())
         networks.setdefault(architecture.blocks, architecture)
         if len(networks) == num_networks:
             break

@@ -4,61 +4,52 @@ import inspect
 import math
 import os
 import sys
-import textwrap
-from typing import Callable
+from collections.abc import Callable, Iterable
+from typing import NoReturn
 
 from absl import app, flags, logging
 
+from tunas_tf.command_line import flag_files
+from tunas_tf.command_line.help_text import help_text, own_flags
 from tunas_tf.common.errors import InputError
 
-__all__ = ["own_flags", "require_effect", "run"]
+__all__ = [
+    "EXIT_BAD_INPUT",
+    "EXIT_INTERRUPTED",
+    "EXIT_WORKER_LOST",
+    "EXTRAS",
+    "own_flags",
+    "require_effect",
+    "run",
+]
 
 EXIT_BAD_INPUT = 2
+EXIT_WORKER_LOST = 3
 EXIT_INTERRUPTED = 130  # What shells report for a program that SIGINT ended.
 
-# Flags of absl and its kin, which `--help` leaves out and `--helpfull` shows.
-_LIBRARY_PACKAGES = ("absl", "tensorflow", "tensorflow_datasets", "etils", "tf_keras")
+# Packages that not everyone needs -> the extra of setup.py that installs them.
+EXTRAS = {"matplotlib": "plots", "pycocotools": "detection"}
 
 
-def _fail(message) -> None:
+def _fail(message) -> NoReturn:
     # One line, whatever the source of the message: scripts show the last line of stderr.
     print("error: " + " ".join(str(message).split()), file=sys.stderr)
     sys.exit(EXIT_BAD_INPUT)
 
 
-def own_flags() -> list[flags.Flag]:
-    """The flags that our own modules define, by name: those that say what a command does."""
-    found = {
-        flag.name: flag
-        for module, module_flags in flags.FLAGS.flags_by_module_dict().items()
-        if module.partition(".")[0] not in _LIBRARY_PACKAGES
-        for flag in module_flags
-    }
-    return [found[name] for name in sorted(found)]
-
-
-def _help_text(main: Callable[[], None]) -> str:
-    """The command's own docstring, then its own flags with their defaults."""
-    lines = [inspect.getdoc(sys.modules[main.__module__]) or "", "", "flags:"]
-    for flag in own_flags():
-        default = "" if flag.default is None else f" (default: {flag.default})"
-        lines.append(f"  --{flag.name}{default}")
-        lines.append(textwrap.indent(textwrap.fill(flag.help, 90), " " * 8))
-    return "\n".join(lines + ["", "--flagfile=FILE reads flags from a file, one a line."])
-
-
 def _parse_flags(argv: list[str], main: Callable[[], None]) -> list[str]:
     if {"-h", "-help", "--help", "-helpshort", "--helpshort"} & set(argv[1:]):
-        print(_help_text(main))
+        print(help_text(inspect.getdoc(sys.modules[main.__module__]) or ""))
         sys.exit(0)
     try:
-        return flags.FLAGS(argv)
+        return flags.FLAGS([flag_files.resolve(argument) for argument in argv])
+    except InputError as error:
+        _fail(error)
     except flags.Error as error:
         message = str(error).removeprefix("ERROR:: ").rstrip(". ")
     except (OSError, UnicodeDecodeError) as error:
         message = f"the flag file cannot be read ({error})"
     _fail(f"{message}. Run with --help to see the flags.")
-    raise AssertionError("unreachable")
 
 
 def _run_checked(main: Callable[[], None], argv: list[str]) -> None:
@@ -72,6 +63,14 @@ def _run_checked(main: Callable[[], None], argv: list[str]) -> None:
         sys.stdout.flush()
     except InputError as error:
         _fail(error)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        _fail(
+            f"this needs {package}, which is not installed; install it by: "
+            f"pip install 'tunas_tf[{EXTRAS[package]}]'"
+        )
     except KeyboardInterrupt:
         print("interrupted.", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
@@ -98,7 +97,7 @@ def run(main: Callable[[], None]) -> None:
     )
 
 
-def require_effect(condition: bool, names: list[str], reason: str) -> None:
+def require_effect(condition: bool, names: Iterable[str], reason: str) -> None:
     """Raises InputError if any of the flags `names` was given although it has no effect.
 
     Args:

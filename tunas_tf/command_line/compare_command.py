@@ -32,6 +32,7 @@ def _comparison(
     num_examples = dataset.num_examples("search_train")
     bfloat16 = recipe.uses_bfloat16(FLAGS.use_bfloat16, space.name, precision.on_tpu())
     settings, train_settings = compare_flags.settings()
+    defaults, train_defaults = compare_flags.defaults()
     data = {
         "num_classes": dataset.num_classes,
         "reward_fraction": dataset.reward_fraction,
@@ -48,9 +49,7 @@ def _comparison(
     }
     train_derived = {
         **data,
-        "total_steps": recipe.total_steps(
-            FLAGS.train_epochs, num_examples, FLAGS.train_batch_size
-        ),
+        "total_steps": recipe.total_steps(FLAGS.train_epochs, num_examples, FLAGS.train_batch_size),
         "weight_decay": recipe.weight_decay(FLAGS.train_weight_decay, bfloat16),
         "train_split": "search_train",
         "test_split": "test",
@@ -74,6 +73,8 @@ def _comparison(
         recipe.execution(FLAGS.execution, FLAGS.rematerialize, precision.on_tpu()),
         FLAGS.eval_batch_size,
         training_flags.information({})["versions"],
+        defaults,
+        train_defaults,
     )
 
 
@@ -233,8 +234,7 @@ def _say_what_is_to_be_done(comparison, extent, runner, dataset) -> None:
             f"{comparison.train_derived['total_steps']} of a training",
             "references": ", ".join(costs) or "none",
             "done already": f"{done} trainings, {len(runner.found)} searches",
-            "to do": ", ".join(f"{n} x {name}" for name, n in runner.counts().items())
-            or "nothing",
+            "to do": ", ".join(f"{n} x {name}" for name, n in runner.counts().items()) or "nothing",
             "multiply-adds": ", ".join(f"{kind} {v:.3g}" for kind, v in madds.items()) or "none",
             "processes": f"{FLAGS.workers}; their output: {comparison.path('workers.log')}",
         },

@@ -144,7 +144,15 @@ def check() -> None:
 
 def settings() -> tuple[dict[str, Any], dict[str, Any]]:
     """The settings of searches, by their flags, and those of trainings, without train_."""
-    values = {flag.name: flag.value for flag in app.own_flags()}
+    return _by_use({flag.name: flag.value for flag in app.own_flags()})
+
+
+def defaults() -> tuple[dict[str, Any], dict[str, Any]]:
+    """What `settings` returns if no flag is given."""
+    return _by_use({flag.name: flag.default for flag in app.own_flags()})
+
+
+def _by_use(values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     own = {*EXTENT, *_EVOLUTION, *_TRAIN, "eval_batch_size"}
     search = {name: value for name, value in values.items() if name not in own}
     train = {name: values[name] for name in _SHARED}

@@ -1,6 +1,6 @@
 """The flags that say which device is measured, and how, shared by the commands that measure."""
 
-from typing import Sequence
+from collections.abc import Sequence
 
 from absl import flags
 
@@ -35,8 +35,7 @@ def define(num_runs: int, num_warmup_runs: int) -> None:
     flags.DEFINE_string(
         "benchmark_binary",
         None,
-        "adb: benchmark_model for the device's ABI; default: the device's own, in "
-        "/data/local/tmp.",
+        "adb: benchmark_model for the device's ABI; default: the device's own, in /data/local/tmp.",
     )
     flags.DEFINE_string(
         "taskset",

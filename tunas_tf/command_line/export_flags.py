@@ -1,7 +1,8 @@
 """The flags of the commands that export a network as a .tflite file."""
 
 import sys
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -82,7 +83,7 @@ def check() -> None:
     )
 
 
-def architecture() -> Optional[Architecture]:
+def architecture() -> Architecture | None:
     """The network that the flags name; None if the run says it."""
     if FLAGS.checkpoint_dir and not _names_network():
         return None

@@ -6,7 +6,7 @@ they stand for: `space()`, `architecture()`, `cost_model(space)`.
 
 import functools
 import json
-from typing import Any, Union
+from typing import Any
 
 from absl import flags
 
@@ -99,9 +99,7 @@ def space() -> spec.SearchSpace:
     """The search space of --ssd and --filters_multiplier."""
     import_space_module()
     if FLAGS.ssd is None:
-        raise InputError(
-            "--ssd is missing; give the search space, e.g. --ssd=proxylessnas_search."
-        )
+        raise InputError("--ssd is missing; give the search space, e.g. --ssd=proxylessnas_search.")
     return search_space.get(FLAGS.ssd, FLAGS.filters_multiplier)
 
 
@@ -120,9 +118,7 @@ def architecture() -> architecture_lib.Architecture:
         )
     if FLAGS.architecture is None:
         if FLAGS.ssd is None:
-            raise InputError(
-                "no network is named; give --architecture, or --ssd and --indices."
-            )
+            raise InputError("no network is named; give --architecture, or --ssd and --indices.")
         named = space()
         if FLAGS.indices is None and search_space.choices_of(named):
             raise InputError(
@@ -144,7 +140,7 @@ def architecture() -> architecture_lib.Architecture:
     return loaded
 
 
-def _cost_model_name(of: Union[spec.SearchSpace, architecture_lib.Architecture]) -> str:
+def _cost_model_name(of: spec.SearchSpace | architecture_lib.Architecture) -> str:
     """--cost_model or its default; raises InputError if flags were given that it ignores."""
     name = FLAGS.cost_model or cost_model_lib.default_name(of)
     require_effect(

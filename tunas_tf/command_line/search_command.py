@@ -1,6 +1,7 @@
 """What the search commands share: their flags, and their course once the data are open."""
 
-from typing import Any, Callable, Optional
+from collections.abc import Callable
+from typing import Any
 
 from absl import flags
 
@@ -30,9 +31,7 @@ def _define_model_flags() -> None:
     flags.DEFINE_float(
         "model_learning_rate", 0.165, "Peak rate of the weights, per 256 examples.", 0
     )
-    flags.DEFINE_float(
-        "model_warmup_steps_fraction", 0.025, "Part of the steps it grows in.", 0, 1
-    )
+    flags.DEFINE_float("model_warmup_steps_fraction", 0.025, "Part of the steps it grows in.", 0, 1)
     flags.DEFINE_float("model_momentum", 0.9, "Momentum of the optimizer.", 0, 1)
     flags.DEFINE_float(
         "model_weight_decay",
@@ -40,7 +39,6 @@ def _define_model_flags() -> None:
         "L2 on the kernels in use; default: 4e-5, 3e-5 in bfloat16.",
         0,
     )
-
 
     flags.DEFINE_enum(
         "execution",
@@ -124,7 +122,7 @@ def check_flags() -> None:
         )
 
 
-def _target_text(cost_model: Optional[CostModel], target: Optional[float]) -> str:
+def _target_text(cost_model: CostModel | None, target: float | None) -> str:
     if cost_model is None:
         return "none"
     text = f"{target:.6g} {cost_model.unit} ({cost_model.name}"
@@ -141,7 +139,7 @@ def search(
     space: spec.SearchSpace,
     dataset: Any,
     task: Any,
-    cost_model: Optional[CostModel],
+    cost_model: CostModel | None,
     build_supernet: Callable[[str, bool], Any],
 ) -> None:
     """Searches by the flags: says what it will do, trains, and says what comes next.
@@ -159,12 +157,17 @@ def search(
     # TensorFlow takes seconds to import: only now, when the flags are known to be right.
     from tunas_tf.controller import ControllerConfig
     from tunas_tf.cost_model import files as cost_model_files
-    from tunas_tf.training import precision, run_directory, search_job
+    from tunas_tf.training import devices, precision, run_directory, search_job
 
     target = None
     if cost_model is not None:
         target = recipe.cost_target(FLAGS.rl_cost_model_target, cost_model)
         search_job.require_network_at(cost_model, target, FLAGS.cost_tolerance)
+    devices.require_divisible("train_batch_size", FLAGS.train_batch_size)
+    devices.require_divisible(
+        "train_batch_size * rl_batch_size_multiplier",
+        round(FLAGS.train_batch_size * FLAGS.rl_batch_size_multiplier),
+    )
     num_examples = dataset.num_examples("search_train")
     bfloat16 = recipe.uses_bfloat16(FLAGS.use_bfloat16, space.name, precision.on_tpu())
     execution, rematerialize = recipe.execution(
@@ -195,6 +198,7 @@ def search(
         training_flags.settings(),
         training_flags.information(derived),
         documents,
+        writes=devices.is_chief(),
     )
     training_flags.print_settings(
         title,
@@ -208,9 +212,9 @@ def search(
             "cost target": _target_text(cost_model, target),
             "model_weight_decay": settings.model_weight_decay,
             "use_bfloat16": bfloat16,
+            "devices": devices.description(),
             "execution": execution + (", rematerializing" if rematerialize else ""),
-            "disk": f"about {search_job.disk_megabytes(supernet):.0f} MB in "
-            f"{FLAGS.checkpoint_dir}",
+            "disk": f"about {search_job.disk_megabytes(supernet):.0f} MB in {FLAGS.checkpoint_dir}",
         },
     )
     training_flags.stop_cleanly(
@@ -226,7 +230,4 @@ def search(
             checkpoint_interval=FLAGS.checkpoint_interval,
         )
     )
-    print(
-        "done; next: python -m tunas_tf.analyze_search "
-        f"--checkpoint_dir={FLAGS.checkpoint_dir}"
-    )
+    print(f"done; next: python -m tunas_tf.analyze_search --checkpoint_dir={FLAGS.checkpoint_dir}")

@@ -1,6 +1,7 @@
 """What the commands that train one network share: their flags, and their course."""
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from absl import flags
 
@@ -44,9 +45,7 @@ def define() -> None:
     )
     flags.DEFINE_integer("eval_batch_size", 256, "Examples per evaluation step.", 1)
     flags.DEFINE_float("base_learning_rate", 0.165, "Peak rate, per 256 examples.", 0)
-    flags.DEFINE_float(
-        "warmup_steps_fraction", 0.025, "Part of the steps in which it grows.", 0, 1
-    )
+    flags.DEFINE_float("warmup_steps_fraction", 0.025, "Part of the steps in which it grows.", 0, 1)
     flags.DEFINE_float("momentum", 0.9, "Momentum of the optimizer.", 0, 1)
     flags.DEFINE_float(
         "weight_decay", None, "L2 on the kernels; default: 4e-5, 3e-5 in bfloat16.", 0
@@ -113,8 +112,10 @@ def train(
       settings_type: dataclass of the job's own settings.
       run_job: called as `run_job(settings=, network_settings=, run_directory=, train=, evaluate=)`.
     """
-    from tunas_tf.training import network_job, precision, run_directory
+    from tunas_tf.training import devices, network_job, precision, run_directory
 
+    for name in ("train_batch_size", "eval_batch_size"):
+        devices.require_divisible(name, FLAGS[name].value)
     train_split, test_split = splits()
     num_examples = dataset.num_examples(train_split)
     bfloat16 = recipe.uses_bfloat16(FLAGS.use_bfloat16, architecture.ssd, precision.on_tpu())
@@ -129,7 +130,7 @@ def train(
         **derived,
     }
     # Before anything is written: they refuse what makes no sense.
-    settings = training_flags.fill(settings_type, derived)
+    settings: Any = training_flags.fill(settings_type, derived)
     network_settings = training_flags.fill(network_job.NetworkSettings, derived)
     directory = run_directory.RunDirectory(
         FLAGS.checkpoint_dir,
@@ -139,7 +140,7 @@ def train(
             "network": architecture_lib.to_json(architecture),
         },
         training_flags.information(derived),
-        writes=FLAGS.mode != "eval",
+        writes=FLAGS.mode != "eval" and devices.is_chief(),
     )
     megabytes = network_job.disk_megabytes(count.params, FLAGS.ema_decay)
     training_flags.print_settings(
@@ -155,6 +156,7 @@ def train(
                 for name in ("weight_decay", "dropout_rate", "use_bfloat16")
                 if name in derived
             },
+            "devices": devices.description(),
             "disk": f"about {megabytes:.0f} MB in {FLAGS.checkpoint_dir}",
         },
     )

@@ -5,11 +5,13 @@ import importlib.metadata
 import os
 import platform
 import sys
-from typing import Any, Callable, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from absl import flags
 
 from tunas_tf import __version__
+from tunas_tf.command_line import app, strategy_flags
 from tunas_tf.command_line.app import own_flags
 from tunas_tf.common import disk
 from tunas_tf.common.errors import InputError
@@ -30,12 +32,16 @@ __all__ = [
 
 FLAGS = flags.FLAGS
 
-_Settings = TypeVar("_Settings")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_Settings = TypeVar("_Settings", bound="DataclassInstance")
 
 # What may change between two processes of one run: where things lie (what is found there is
 # compared instead), the cadence, how the same numbers are computed, and what to do about numbers
 # that are none.
 _FREE_TO_CHANGE = {
+    *strategy_flags.NAMES,
     "checkpoint_dir",
     "checkpoint_interval",
     "cost_model",
@@ -166,6 +172,7 @@ def information(derived: dict[str, Any]) -> dict[str, Any]:
 
     return {
         "flags": {f.name: f.value for f in own_flags()},
+        "defaults": {f.name: f.default for f in own_flags()},
         "derived": derived,
         "versions": {
             "tunas_tf": __version__,
@@ -188,11 +195,12 @@ def stop_cleanly(train: Callable[[], None]) -> None:
     """Runs `train`; a signal that it was stopped by ends the process as shells expect.
 
     SIGTERM, with which schedulers preempt, is a success: the checkpoint is written. SIGINT
-    is not, so that `make` and scripts stop too. A full disk is bad input.
+    is not, so that `make` and scripts stop too. A full disk is bad input. A lost worker has an
+    exit code of its own, at which a scheduler can start all of them again.
     """
     import signal
 
-    from tunas_tf.training.loop import StoppedBySignal
+    from tunas_tf.training.loop import StoppedBySignal, WorkerLost
 
     try:
         train()
@@ -200,6 +208,15 @@ def stop_cleanly(train: Callable[[], None]) -> None:
         sys.stdout.flush()
         # Past the threads of the input pipeline, which have nothing left to save.
         os._exit(0 if stopped.signal_number == signal.SIGTERM else 130)
+    except WorkerLost as lost:
+        print(
+            f"error: another worker has gone ({lost}); start the same command on all workers "
+            "again, to resume from the newest checkpoint.",
+            file=sys.stderr,
+            flush=True,
+        )
+        # Past the end of the strategy, which would wait for the others.
+        os._exit(app.EXIT_WORKER_LOST)
     except OSError as error:
         if (shortage := disk.shortage(error)) is None:
             raise

@@ -12,7 +12,8 @@ not know are allowed: a later version may write more.
 import math
 import re
 import sys
-from typing import Any, Callable, Mapping, Optional, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from tunas_tf.common.errors import brief
 
@@ -141,7 +142,7 @@ def mapping_of(check: Check) -> Check:
     return check_values
 
 
-def record(required: Mapping[str, Check], optional: Optional[Mapping[str, Check]] = None) -> Check:
+def record(required: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
     """An object with the names `required` and perhaps those `optional`."""
 
     def check_fields(value: Any, where: str = "") -> None:

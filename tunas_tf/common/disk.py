@@ -2,14 +2,13 @@
 
 import errno
 import os
-from typing import Optional
 
 __all__ = ["shortage"]
 
 _NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def shortage(error: BaseException) -> Optional[str]:
+def shortage(error: BaseException) -> str | None:
     """The system's words if an error comes from a full disk, a quota or a limit, else None."""
     if isinstance(error, OSError):
         return os.strerror(error.errno) if error.errno in _NUMBERS else None

@@ -3,6 +3,9 @@
 Only regular files are read, as a FIFO or a device may never end, and only up to a size. JSON is
 taken strictly: UTF-8 with or without a byte order mark, no name twice in an object, a limited
 depth, finite numbers, integers of 64 bits, text that can be written again.
+
+Files that outlive the program that wrote them say by which format, `VERSIONS`, in an entry
+"version". Those without one are from before formats had numbers: they are of version 1.
 """
 
 import errno
@@ -13,7 +16,32 @@ from typing import Any, NoReturn
 
 from tunas_tf.common.errors import InputError, brief, one_line
 
-__all__ = ["MAX_BYTES", "MAX_LOG_BYTES", "parse_json", "read_bytes", "read_json", "read_lines"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_LOG_BYTES",
+    "VERSIONS",
+    "check_version",
+    "parse_json",
+    "read_bytes",
+    "read_json",
+    "read_lines",
+]
+
+# Kind of file -> its newest format: the one that is written, and the last one that is understood.
+# Whoever changes what an entry means, or adds one that a reader must not overlook, counts up.
+VERSIONS = {
+    "architecture": 1,  # A network: architecture.json, architecture_0.json ...
+    "config": 1,  # A run directory: config.json, and what that says is beside it.
+    "cost_model": 1,
+    "evaluation": 1,  # Of a trained network.
+    "export": 1,  # The description beside a .tflite file.
+    "latency": 1,  # What benchmark measured.
+    "measurements": 1,  # What a calibration measured.
+    "outcome": 1,  # Of one search of a comparison.
+    "result": 1,  # Of one training of a comparison.
+    "search_space": 1,
+    "summary": 1,  # Of a comparison.
+}
 
 # A cost model of a space of ~10^43 networks takes half a megabyte.
 MAX_BYTES = 16 * 2**20
@@ -136,22 +164,46 @@ def parse_json(content: bytes) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
-def read_json(path: str | os.PathLike, remedy: str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+def check_version(path: str | os.PathLike, value: Any, kind: str) -> None:
+    """Raises InputError if a newer program wrote `value`, the JSON value of the file at `path`.
+
+    Args:
+      path: of the file.
+      value: if it is no object, it is left to other checks.
+      kind: of file, a key of `VERSIONS`.
+    """
+    version = value.get("version", 1) if isinstance(value, dict) else 1
+    if type(version) is not int or version < 1:
+        raise InputError(
+            f"{path} is damaged: its version is {brief(version)} rather than an integer from 1 up "
+            f"to {VERSIONS[kind]}; restore it, or write it anew."
+        )
+    if version > VERSIONS[kind]:
+        raise InputError(
+            f"{path} was written by a newer tunas_tf (format {version}, this one knows up to "
+            f"{VERSIONS[kind]}); update tunas_tf."
+        )
+
+
+def read_json(path: str | os.PathLike, remedy: str, kind: str) -> dict[str, Any]:
     """The object in a JSON file.
 
     Args:
       path: of the file.
       remedy: what to do if it cannot be used, as an imperative.
-      max_bytes: how large it may be.
+      kind: of file, a key of `VERSIONS`.
 
     Raises:
-      InputError: it cannot be read, or is not such a file.
+      InputError: it cannot be read, is not such a file, or was written by a newer program.
     """
     try:
-        value = parse_json(read_bytes(path, max_bytes))
+        value = parse_json(read_bytes(path))
         if not isinstance(value, dict):
             raise ValueError(f"it holds {brief(value)} rather than an object")
+        check_version(path, value, kind)
         return value
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); {remedy}.") from None
     except ValueError as error:

@@ -1,5 +1,6 @@
 """config.json, by which a directory is that of a run: what every reader may rely on.
 
+    version                       of the format of the directory
     command                       what runs in the directory
     settings, derived             what decides the result, by name
     documents                     of DOCUMENTS those that lie beside it as NAME.json
@@ -70,7 +71,7 @@ _CHECK = checks.record(
 
 
 def read(directory: str, remedy: str) -> dict[str, Any]:
-    """The config.json in `directory`, with its documents under their names.
+    """The config.json in `directory`, with its documents under their names, without their version.
 
     Args:
       directory: of the run.
@@ -80,11 +81,12 @@ def read(directory: str, remedy: str) -> dict[str, Any]:
       InputError: a file is missing, or is not that of a run.
     """
     path = os.path.join(directory, FILE_NAME)
-    config = read_json(path, remedy)
+    config = read_json(path, remedy, "config")
     try:
         _CHECK(config)
     except ValueError as error:
         raise InputError(f"{path} is not that of a run, as {error}; {remedy}.") from None
     for name in config.get("documents", ()):
-        config[name] = read_json(os.path.join(directory, f"{name}.json"), remedy)
+        config[name] = read_json(os.path.join(directory, f"{name}.json"), remedy, name)
+        config[name].pop("version", None)
     return config

@@ -1,7 +1,8 @@
 """What single settings of a search do to the cost of the network that it finds."""
 
 import math
-from typing import Any, NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -74,7 +75,7 @@ def search_of(ablation: str, variant: Variant, seed: int) -> Search:
     return Search(f"{ablation}={variant.value}_seed{seed}", seed, variant.changes)
 
 
-def searches_needed(hits: Sequence[bool]) -> Optional[float]:
+def searches_needed(hits: Sequence[bool]) -> float | None:
     """Mean number of searches until one hits, over all seeds to start from.
 
     Seeds follow each other in order, the first one comes after the last. None: no seed hits.
@@ -88,7 +89,7 @@ def searches_needed(hits: Sequence[bool]) -> Optional[float]:
     return float(np.mean(waits)) + 1
 
 
-def _finite(value: float) -> Optional[float]:
+def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 

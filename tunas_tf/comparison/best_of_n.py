@@ -1,7 +1,8 @@
 """What N random networks are worth, when the best of them is taken."""
 
 import math
-from typing import NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import scipy.special
@@ -79,8 +80,10 @@ def _t_of_resamples(validation, test, seed: int) -> np.ndarray:
     size = len(test)
     pairs = np.stack([validation - np.mean(validation), test - np.mean(test)], axis=-1)
     drawn = pairs[generator.integers(size, size=(_NUM_RESAMPLES, size))]
-    drawn += 1.06 * size**-0.2 * generator.multivariate_normal(
-        [0.0, 0.0], np.cov(pairs.T), drawn.shape[:2], method="svd"
+    drawn += (
+        1.06
+        * size**-0.2
+        * generator.multivariate_normal([0.0, 0.0], np.cov(pairs.T), drawn.shape[:2], method="svd")
     )
     order = np.argsort(drawn[..., 0], axis=1)
     ranked = np.take_along_axis(drawn[..., 1], order, axis=1)
@@ -96,7 +99,6 @@ def best_of_n_intervals(
 
     The last is infinite: of the best of all networks there is one observation only.
     """
-    validation, test = np.asarray(validation, np.float64), np.asarray(test, np.float64)
     estimates = best_of_n(validation, test)
     halves = np.full(len(test), math.inf)
     if len(test) > 1:
@@ -118,9 +120,9 @@ class CatchUp(NamedTuple):
     `low` and `high` are the ends of its 95 % interval.
     """
 
-    number: Optional[int]
-    low: Optional[int]
-    high: Optional[int]
+    number: int | None
+    low: int | None
+    high: int | None
 
 
 def catch_up(
@@ -133,7 +135,6 @@ def catch_up(
       validation, test: [networks] of random networks.
       seed: of the resamples behind the interval.
     """
-    validation, test = np.asarray(validation, np.float64), np.asarray(test, np.float64)
     estimates = best_of_n(validation, test)
     beyond = len(test) + 1
 
@@ -142,7 +143,7 @@ def catch_up(
         reached = curves >= level - 1e-9 * np.abs(level)  # Rounding may lose that much.
         return np.where(reached.any(-1), reached.argmax(-1) + 1, beyond)
 
-    def known(number) -> Optional[int]:
+    def known(number) -> int | None:
         return int(number) if number < beyond else None
 
     number = known(first(estimates, np.mean(found)))

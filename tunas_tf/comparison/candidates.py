@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import os
-from typing import Callable
+from collections.abc import Callable
 
 from tunas_tf.common.errors import InputError, brief
 from tunas_tf.common.json_files import MAX_LOG_BYTES, read_bytes

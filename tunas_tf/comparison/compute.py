@@ -10,7 +10,8 @@ options share. What rematerialisation computes again is not counted.
 import collections
 import dataclasses
 import itertools
-from typing import Any, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -67,9 +68,7 @@ class SupernetCount:
       space: of the supernet.
     """
 
-    def __init__(
-        self, space: spec.SearchSpace, image_size: int, num_classes: int, execution: str
-    ):
+    def __init__(self, space: spec.SearchSpace, image_size: int, num_classes: int, execution: str):
         """`execution` as of a `Supernet`."""
         self.space = space
         self._choices = traversal.choices_of(space)

@@ -8,7 +8,7 @@ of the window are thrown away before anything is evaluated.
 
 import dataclasses
 import sys
-from typing import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tqdm
@@ -175,8 +175,8 @@ def evolve(
         return sorted(candidates, key=lambda c: (-c.quality, c.number))
 
     with bar:
-        for indices in breeder.random():
-            evaluate(0, "random", indices)
+        for drawn in breeder.random():
+            evaluate(0, "random", drawn)
         for generation in range(1, settings.num_generations + 1):
             parents = np.array([c.indices for c in best_first()[: settings.num_parents]])
             bar.set_postfix_str(f"best {best_first()[0].quality:.4f}")

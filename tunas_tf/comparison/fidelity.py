@@ -2,7 +2,8 @@
 
 import json
 import os
-from typing import Any, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from tunas_tf.common import checks, json_files
 from tunas_tf.common.errors import InputError
@@ -71,8 +72,8 @@ def points(accuracies: dict[str, float], results: Sequence[Result]) -> Points:
     ]
 
 
-def _json(interval: intervals.Interval) -> dict[str, Optional[float]]:
-    def finite(value: float) -> Optional[float]:
+def _json(interval: intervals.Interval) -> dict[str, float | None]:
+    def finite(value: float) -> float | None:
         return value if abs(value) < float("inf") else None
 
     return {

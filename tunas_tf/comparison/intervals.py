@@ -6,7 +6,8 @@ they say so by being infinitely wide.
 
 import itertools
 import math
-from typing import NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import scipy.stats
@@ -58,10 +59,10 @@ def _standard_error(values: np.ndarray) -> float:
 
 def mean_resamples(values: Sequence[float], seed: int = 0) -> np.ndarray:
     """[resamples] means that may be the true one, spread as `mean_interval` is wide."""
-    values = np.asarray(values, np.float64)
-    if len(values) < 2 or not np.ptp(values):
-        return np.full(NUM_RESAMPLES, values.mean())
-    return values.mean() - _t_of_resamples(values, seed) * _standard_error(values)
+    array = np.asarray(values, np.float64)
+    if len(array) < 2 or not np.ptp(array):
+        return np.full(NUM_RESAMPLES, array.mean())
+    return array.mean() - _t_of_resamples(array, seed) * _standard_error(array)
 
 
 def mean_interval(values: Sequence[float], seed: int = 0) -> Interval:
@@ -70,14 +71,14 @@ def mean_interval(values: Sequence[float], seed: int = 0) -> Interval:
     The simple percentile interval of three values would cover the true mean in three cases of
     four, not in 95 %. One value alone gives an infinite interval.
     """
-    values = np.asarray(values, np.float64)
-    mean = float(values.mean())
-    if len(values) < 2:
+    array = np.asarray(values, np.float64)
+    mean = float(array.mean())
+    if len(array) < 2:
         return Interval(mean, -math.inf, math.inf)
-    if np.ptp(values) == 0:
+    if np.ptp(array) == 0:
         return Interval(mean, mean, mean)
-    quantile = np.quantile(np.abs(_t_of_resamples(values, seed)), CONFIDENCE)
-    half = float(quantile) * _standard_error(values)
+    quantile = np.quantile(np.abs(_t_of_resamples(array, seed)), CONFIDENCE)
+    half = float(quantile) * _standard_error(array)
     return Interval(mean, mean - half, mean + half)
 
 
@@ -90,7 +91,7 @@ class Difference(NamedTuple):
     """
 
     interval: Interval
-    p_value: Optional[float]
+    p_value: float | None
 
     @property
     def significant(self) -> bool:
@@ -115,9 +116,8 @@ def difference(first: Sequence[float], second: Sequence[float], seed: int = 0) -
     Assumes that the groups are distributed alike but for a shift. With so few values that no
     grouping of them could be significant the interval is infinite.
     """
-    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     groupings = _groupings(len(first), len(second), seed)
-    values = np.concatenate([first, second])
+    values = np.array([*first, *second], np.float64)
     # Of each grouping's first group: the sum, and how many are truly of the first.
     sums = values[groupings].sum(1)
     counts = (groupings < len(first)).sum(1)
@@ -130,7 +130,7 @@ def difference(first: Sequence[float], second: Sequence[float], seed: int = 0) -
         slack = 1e-9 * max(1e-3, abs(differences[0]))
         return float(np.mean(differences >= differences[0] - slack))
 
-    estimate = float(first.mean() - second.mean())
+    estimate = float(np.mean(first) - np.mean(second))
 
     def end(direction: int) -> float:
         """Where in this direction shifts begin to be rejected."""

@@ -6,7 +6,8 @@ import glob
 import os
 import shutil
 import time
-from typing import Any, Sequence, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -14,12 +15,14 @@ import tf_keras
 
 from tunas_tf import data
 from tunas_tf.common.files import write_json
+from tunas_tf.common.json_files import VERSIONS
 from tunas_tf.comparison import evolution
 from tunas_tf.comparison.plan import (
     Comparison,
     Evolution,
     Fidelity,
     Found,
+    Item,
     Search,
     Training,
     decisive,
@@ -41,7 +44,10 @@ __all__ = ["Jobs"]
 # Validation images are kept in memory if they are not more bytes than this.
 _CACHE_BYTES = 2**30
 
-_Settings = TypeVar("_Settings")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_Settings = TypeVar("_Settings", bound="DataclassInstance")
 
 
 def _fill(settings_type: type[_Settings], values: dict[str, Any]) -> _Settings:
@@ -83,7 +89,7 @@ class Jobs:
           Of a search or an evolution what it has found, of a training its `Result`, of a
           fidelity item the accuracies of its networks.
         """
-        work = {
+        work: dict[type[Item], Callable[[Any], Any]] = {
             Search: self.search,
             Training: self.train,
             Fidelity: self.fidelity,
@@ -114,7 +120,11 @@ class Jobs:
             comparison.path("searches", item.name),
             "search",
             decisive(settings),
-            {"derived": comparison.derived, "versions": comparison.versions},
+            {
+                "derived": comparison.derived,
+                "versions": comparison.versions,
+                "defaults": comparison.defaults,
+            },
             {
                 "search_space": architecture_lib.to_json(space),
                 "cost_model": cost_model_files.to_json(cost_model, {}),
@@ -146,7 +156,8 @@ class Jobs:
             {rule: selection.indices for rule, selection in result.selections.items()},
             {rule: selection.cost for rule, selection in result.selections.items()},
         )
-        write_json(directory.file("outcome.json"), dataclasses.asdict(found))
+        outcome = {"version": VERSIONS["outcome"], **dataclasses.asdict(found)}
+        write_json(directory.file("outcome.json"), outcome)
         return found
 
     def train(self, item: Training) -> Result:
@@ -165,7 +176,11 @@ class Jobs:
                     "seed": item.seed,
                     "network": architecture_lib.to_json(architecture),
                 },
-                {"derived": comparison.train_derived, "versions": comparison.versions},
+                {
+                    "derived": comparison.train_derived,
+                    "versions": comparison.versions,
+                    "defaults": comparison.train_defaults,
+                },
             )
 
         directory = open_directory()
@@ -294,4 +309,3 @@ class Jobs:
             {"evolution": best.indices},
             {"evolution": best.cost},
         )
-

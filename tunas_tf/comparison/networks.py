@@ -1,6 +1,7 @@
 """The rivals of a search: random networks of the same cost, and scaled reference networks."""
 
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from tunas_tf import search_space
 from tunas_tf.common.errors import InputError
@@ -85,9 +86,7 @@ def _at(ssd: str, filters_multiplier: float) -> Architecture:
     return search_space.resolve(space, indices)
 
 
-def scaled_reference(
-    ssd: str, price: Callable[[Architecture], float], target: float
-) -> Network:
+def scaled_reference(ssd: str, price: Callable[[Architecture], float], target: float) -> Network:
     """A reference network with its filters scaled to the cost that is nearest to the target.
 
     Filter counts are rounded to multiples, so the cost grows in steps with the multiplier and

@@ -2,9 +2,11 @@
 
 import datetime
 import os
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from tunas_tf.common.files import write_json
+from tunas_tf.common.json_files import VERSIONS
 from tunas_tf.comparison import ablations, candidates, fidelity, pictures, verdict
 from tunas_tf.comparison.plan import Comparison
 from tunas_tf.comparison.results import Result, of_kind
@@ -136,5 +138,5 @@ def write(
     }
     summary["settings"] = settings
     summary["machine"] = machine(comparison.versions)
-    write_json(comparison.path("summary.json"), summary)
+    write_json(comparison.path("summary.json"), {"version": VERSIONS["summary"], **summary})
     return "\n".join(texts).strip()

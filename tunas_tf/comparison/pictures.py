@@ -1,7 +1,8 @@
 """Pictures of a comparison, as PNG files; their names say what they show."""
 
 import math
-from typing import Any, Optional, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -110,7 +111,7 @@ def best_of_random(summary: dict[str, Any], path: str) -> None:
         _save(figure, path)
 
 
-def accuracies(results: Sequence[Result], noise: Optional[float], path: str) -> None:
+def accuracies(results: Sequence[Result], noise: float | None, path: str) -> None:
     """Every trained network: test accuracy over cost.
 
     Args:
@@ -139,9 +140,7 @@ def accuracies(results: Sequence[Result], noise: Optional[float], path: str) -> 
         _save(figure, path)
 
 
-def fidelity(
-    points: dict[str, Points], correlations: dict[str, dict[str, Any]], path: str
-) -> None:
+def fidelity(points: dict[str, Points], correlations: dict[str, dict[str, Any]], path: str) -> None:
     """Accuracy with shared weights against that of a training, a panel for each search.
 
     Args:
@@ -168,7 +167,7 @@ def fidelity(
         _save(figure, path)
 
 
-def evolution(qualities: dict[str, Sequence[float]], path: str) -> None:
+def evolution(qualities: Mapping[str, Sequence[float]], path: str) -> None:
     """The best candidate so far over the candidates evaluated.
 
     Args:
@@ -208,12 +207,9 @@ def ablation(name: str, rows: Sequence[dict[str, Any]], tolerance: float, path: 
         axes.axhline(0, color="#4a7d5c", linewidth=1, label="target")
         for rule, (color, shift) in rules.items():
             found = [row for row in rows if row["rule"] == rule]
-            points = [
-                (values.index(row["value"]) + shift, 100 * distance)
-                for row in found
-                for distance in row["distances"]
-            ]
-            axes.scatter(*zip(*points), s=26, color=color, alpha=0.7, label=rule)
+            x = [values.index(row["value"]) + shift for row in found for _ in row["distances"]]
+            y = [100 * distance for row in found for distance in row["distances"]]
+            axes.scatter(x, y, s=26, color=color, alpha=0.7, label=rule)
         labels = []
         for value in values:
             (row,) = [r for r in rows if r["value"] == value and r["rule"] == "argmax"]

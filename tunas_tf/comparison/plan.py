@@ -1,20 +1,20 @@
 """What a comparison does: its settings, and the items of work that it consists of. No TensorFlow.
 
-    config.json          the command, its flags, what was derived from them
-    search_space.json, cost_model.json
-    results.jsonl        one line per trained network
-    fidelity.jsonl       accuracies with shared weights
-    searches/NAME/       run directories of searches, with what came out in outcome.json
-    evolution/NAME.csv   the candidates of an evolution on the weights of a search
-    networks/NAME/       run directories of trainings, until their line is written
-    workers.log          what the processes print
-    summary.json, *.png  the outcome
+config.json          the command, its flags, what was derived from them
+search_space.json, cost_model.json
+results.jsonl        one line per trained network
+fidelity.jsonl       accuracies with shared weights
+searches/NAME/       run directories of searches, with what came out in outcome.json
+evolution/NAME.csv   the candidates of an evolution on the weights of a search
+networks/NAME/       run directories of trainings, until their line is written
+workers.log          what the processes print
+summary.json, *.png  the outcome
 """
 
 import dataclasses
 import functools
 import os
-from typing import Any, Optional, Union
+from typing import Any
 
 from tunas_tf.comparison import compute
 from tunas_tf.comparison.evolution import EvolutionSettings
@@ -95,7 +95,7 @@ class Training:
     kind: str
     network: Network
     seed: int
-    search_seed: Optional[int] = None
+    search_seed: int | None = None
     search_seconds: float = 0.0
     search_madds: float = 0.0
 
@@ -147,7 +147,7 @@ class Evolution:
     search_madds: float = 0.0
 
 
-Item = Union[Search, Training, Fidelity, Evolution]
+Item = Search | Training | Fidelity | Evolution
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,6 +164,7 @@ class Comparison:
       execution: of the supernets, and whether they rematerialise.
       eval_batch_size: images per step of an evaluation.
       versions: of the libraries.
+      defaults, train_defaults: of the settings, for directories from before one was there.
     """
 
     directory: str
@@ -178,6 +179,8 @@ class Comparison:
     execution: tuple[str, bool]
     eval_batch_size: int
     versions: dict[str, str]
+    defaults: dict[str, Any] = dataclasses.field(default_factory=dict)
+    train_defaults: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def path(self, *names: str) -> str:
         return os.path.join(self.directory, *names)

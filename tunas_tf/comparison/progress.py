@@ -4,7 +4,7 @@ import collections
 import sys
 import threading
 import time
-from typing import Sequence
+from collections.abc import Sequence
 
 import tqdm
 

@@ -7,7 +7,8 @@ Each line of results.jsonl is one training of one network, a JSON object with th
 import dataclasses
 import json
 import math
-from typing import Optional, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from tunas_tf.common import checks, json_files
 from tunas_tf.common.errors import InputError
@@ -77,7 +78,7 @@ class Result:
     training_madds: float
     search_seconds: float = 0.0
     search_madds: float = 0.0
-    search_seed: Optional[int] = None
+    search_seed: int | None = None
     filters_multiplier: float = 1.0
     supernet_accuracy: dict[str, float] = dataclasses.field(default_factory=dict)
     setting: str = ""
@@ -105,7 +106,8 @@ def of_kind(results: Sequence[Result], kind: str) -> list[Result]:
 
 def append(path: str, result: Result) -> None:
     """Adds one line, in one write; a last line that a kill has cut short is removed first."""
-    line = json.dumps(dataclasses.asdict(result)) + "\n"
+    value = {"version": json_files.VERSIONS["result"], **dataclasses.asdict(result)}
+    line = json.dumps(value) + "\n"
     with open(path, "a+b", buffering=0) as file:
         file.seek(0)
         content = file.read()
@@ -113,8 +115,7 @@ def append(path: str, result: Result) -> None:
         file.write(line.encode())
 
 
-def _parse(line: bytes) -> Result:
-    value = json_files.parse_json(line)
+def _parse(value: Any) -> Result:
     if isinstance(value, dict):
         # A later version may know more; what is null here takes the default.
         value = {name: item for name, item in value.items() if item is not None}
@@ -139,7 +140,11 @@ def read(path: str) -> list[Result]:
     results = []
     for number, line in enumerate(lines, start=1):
         try:
-            results.append(_parse(line))
+            value = json_files.parse_json(line)
+            json_files.check_version(f"line {number} of {path}", value, "result")
+            results.append(_parse(value))
+        except InputError:
+            raise
         except ValueError as error:
             raise InputError(
                 f"line {number} of {path} is no result ({error}); delete the line, and its "

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from typing import Any, Optional, Protocol
+from typing import Any, Protocol
 
 from tunas_tf import search_space
 from tunas_tf.comparison import ablations, fidelity, search_outcome
@@ -31,7 +31,9 @@ class Pool(Protocol):
     """Who does the items; see `workers.Workers`."""
 
     number: int
-    has_idle: bool
+
+    @property
+    def has_idle(self) -> bool: ...
 
     def start(self, item: Item) -> None: ...
 
@@ -174,7 +176,7 @@ class Runner:
         )
         return Training(kind, network, search.seed, search.seed, found.seconds, found.madds)
 
-    def _outcome(self, search: Search) -> Optional[Found]:
+    def _outcome(self, search: Search) -> Found | None:
         path = self.comparison.path("searches", search.name, "outcome.json")
         if not os.path.lexists(path):
             return None
@@ -250,8 +252,9 @@ class Runner:
 
     @staticmethod
     def _describe_kind(item: Item) -> str:
-        names = {Search: "search", Fidelity: "fidelity", Evolution: "evolution"}
-        return names.get(type(item)) or f"training ({item.kind})"
+        if isinstance(item, Training):
+            return f"training ({item.kind})"
+        return {Search: "search", Fidelity: "fidelity", Evolution: "evolution"}[type(item)]
 
     def _describe(self, item: Item) -> str:
         if isinstance(item, Training):

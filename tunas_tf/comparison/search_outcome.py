@@ -24,7 +24,7 @@ _CHECK = checks.record(
 
 def read(path: str, space: spec.SearchSpace) -> Found:
     """What the search in `space` has found; raises InputError if the file does not say."""
-    value = read_json(path, _REMEDY)
+    value = read_json(path, _REMEDY, "outcome")
     try:
         _CHECK(value)
         return Found(

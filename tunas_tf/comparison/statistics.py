@@ -3,7 +3,8 @@
 import collections
 import dataclasses
 import math
-from typing import NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import scipy.stats
@@ -24,14 +25,14 @@ class Noise(NamedTuple):
       num_trainings: of these networks.
     """
 
-    deviation: Optional[Interval]
+    deviation: Interval | None
     num_networks: int
     num_trainings: int
 
 
 def noise(results: Sequence[Result], metric: str = "test_accuracy") -> Noise:
     """The noise of `metric`, from all networks that were trained with several seeds."""
-    by_network = collections.defaultdict(dict)
+    by_network: dict[tuple, dict[int, float]] = collections.defaultdict(dict)
     for result in results:
         by_network[result.network][result.seed] = getattr(result, metric)
     groups = [list(group.values()) for group in by_network.values() if len(group) > 1]

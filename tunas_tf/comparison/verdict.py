@@ -1,7 +1,8 @@
 """From results to a summary for programs and a few sentences for people."""
 
 import math
-from typing import Any, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from tunas_tf.common.errors import InputError
 from tunas_tf.comparison import best_of_n, intervals, statistics
@@ -19,7 +20,7 @@ _NAMES = {
 _UNITS = {"training_madds": "multiply-adds of training", "seconds": "measured time"}
 
 
-def _finite(value: Optional[float]) -> Optional[float]:
+def _finite(value: float | None) -> float | None:
     """JSON has no infinity and no NaN."""
     return None if value is None or not math.isfinite(value) else float(value)
 
@@ -210,7 +211,7 @@ def _compute_sentences(summary: dict[str, Any]) -> list[str]:
 def _catch_up_sentence(summary: dict[str, Any]) -> str:
     available = summary["means"]["random"]["networks"]
 
-    def text(number: Optional[int]) -> str:
+    def text(number: int | None) -> str:
         return f"more than {available}" if number is None else str(number)
 
     caught = summary["catch_up"]
@@ -225,9 +226,7 @@ def _catch_up_sentence(summary: dict[str, Any]) -> str:
 def _headline(summary: dict[str, Any]) -> str:
     """The answer to the question, at equal compute."""
     answers = [
-        compute["difference"]
-        for compute in summary["compute"].values()
-        if "difference" in compute
+        compute["difference"] for compute in summary["compute"].values() if "difference" in compute
     ]
     if not answers:
         return "There are too few random networks to compare with."

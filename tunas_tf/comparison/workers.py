@@ -54,6 +54,7 @@ def attempt(jobs, item: Item) -> Outcome:
 def _die_with_parent() -> None:
     """Ends this process when the one that started it is gone, by whatever means."""
     parent = multiprocessing.parent_process()
+    assert parent is not None, "this is a worker"
 
     def watch():
         multiprocessing.connection.wait([parent.sentinel])
@@ -134,7 +135,8 @@ class Workers:
     def wait(self, timeout: float | None = None) -> list[Outcome]:
         """The outcomes of items that have ended, after one has, or after `timeout` seconds."""
         outcomes = []
-        for connection in multiprocessing.connection.wait(list(self._busy), timeout):
+        ready: list[Any] = multiprocessing.connection.wait(list(self._busy), timeout)
+        for connection in ready:
             process, item = self._busy.pop(connection)
             try:
                 outcomes.append(connection.recv())

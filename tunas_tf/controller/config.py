@@ -1,7 +1,6 @@
 """What the controller can be told: the published flags, under their published names."""
 
 import dataclasses
-from typing import Optional
 
 from tunas_tf.common.errors import InputError
 
@@ -77,20 +76,20 @@ class ControllerConfig:
     increase_ops_warmup_steps_fraction: float = 0.25
     increase_filters_warmup_steps_fraction: float = 0.25
     rl_reward_function: str = "abs"
-    rl_cost_model_target: Optional[float] = None
+    rl_cost_model_target: float | None = None
     rl_cost_model_exponent: float = -0.10
     rl_estimator: str = "reinforce"
     rl_cost_samples: int = 64
     rl_residual_weight: float = 0.1
 
     def __post_init__(self):
-        for name, allowed in (
+        for name, words in (
             ("rl_reward_function", REWARD_FUNCTIONS),
             ("rl_estimator", ESTIMATORS),
         ):
-            if getattr(self, name) not in allowed:
+            if getattr(self, name) not in words:
                 raise InputError(
-                    f"{name} is {getattr(self, name)!r}; use one of {', '.join(allowed)}."
+                    f"{name} is {getattr(self, name)!r}; use one of {', '.join(words)}."
                 )
         target = self.rl_cost_model_target
         for name, is_valid, allowed in (

@@ -1,6 +1,6 @@
 """The controller of a search: a distribution over architectures that learns from rewards."""
 
-from typing import Any, Optional
+from typing import Any
 
 import tensorflow as tf
 
@@ -42,7 +42,7 @@ class Controller(tf.Module):
     """
 
     def __init__(
-        self, space: spec.SearchSpace, config: ControllerConfig, cost_evaluator: Optional[Any]
+        self, space: spec.SearchSpace, config: ControllerConfig, cost_evaluator: Any | None
     ):
         """
         Args:
@@ -63,9 +63,7 @@ class Controller(tf.Module):
                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
             )
 
-        self.state: ControllerState = tf.nest.map_structure(
-            variable, self._learner.initial_state()
-        )
+        self.state: ControllerState = tf.nest.map_structure(variable, self._learner.initial_state())
 
     def probabilities(self) -> tf.Tensor:
         """float32 [choices, options] of all options, 0 for padding."""

@@ -9,8 +9,6 @@ Tensors are [..., choices, options], padded; leading axes broadcast. Padding has
 probability exactly 0.
 """
 
-from typing import Optional
-
 import tensorflow as tf
 
 from tunas_tf.controller.choice_table import ChoiceTable
@@ -63,8 +61,8 @@ def log_prob(
     logits: tf.Tensor,
     table: ChoiceTable,
     masks: tf.Tensor,
-    replaced: Optional[tf.Tensor] = None,
-    replacement_probabilities: Optional[tf.Tensor] = None,
+    replaced: tf.Tensor | None = None,
+    replacement_probabilities: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Log-probability of samples.
 
@@ -82,6 +80,7 @@ def log_prob(
     """
     terms = tf.reduce_sum(masks * _log_probabilities(logits, table), axis=-1)  # [..., C]
     if replaced is not None:
+        assert replacement_probabilities is not None, "what replaces has probabilities"
         kept_probabilities = 1.0 - replacement_probabilities
         terms = tf.where(
             replaced,
@@ -95,7 +94,7 @@ def score(
     logits: tf.Tensor,
     table: ChoiceTable,
     masks: tf.Tensor,
-    replaced: Optional[tf.Tensor] = None,
+    replaced: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """d log_prob / d logits [..., C, K]: mask - probability, 0 for unreached or replaced choices.
 

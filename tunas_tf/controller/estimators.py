@@ -23,7 +23,8 @@ Q, which dominates. A smaller c averages the noise over the memory of the regres
 bias is (1 - c) times the gradient of what w has not learned yet, and vanishes with it.
 """
 
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -95,9 +96,7 @@ def predict(regression: Regression, score: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(regression.slopes * score, axis=[-2, -1])
 
 
-def regression_gradient(
-    regression: Regression, logits: tf.Tensor, table: ChoiceTable
-) -> tf.Tensor:
+def regression_gradient(regression: Regression, logits: tf.Tensor, table: ChoiceTable) -> tf.Tensor:
     """F w [..., C, K], with F = E[s s^T] under the distribution of `logits`.
 
     The scores of different choices are uncorrelated; within a choice

@@ -5,7 +5,7 @@ between replicas (samples, qualities, gradients) meets in `Replicas.mean` only.
 """
 
 import dataclasses
-from typing import Any, Optional
+from typing import Any
 
 import tensorflow as tf
 
@@ -40,7 +40,7 @@ class Learner:
 
     config: ControllerConfig
     table: ChoiceTable
-    cost_evaluator: Optional[Any]
+    cost_evaluator: Any | None
 
     def __post_init__(self):
         has_target = self.config.rl_cost_model_target is not None
@@ -113,9 +113,7 @@ class Learner:
         num_updates = state.num_updates + 1
         # Of the architecture, or in warmup of a mixture: the cost is multilinear in the masks.
         cost = (
-            None
-            if self.cost_evaluator is None
-            else self.cost_evaluator.expected_cost(sample.masks)
+            None if self.cost_evaluator is None else self.cost_evaluator.expected_cost(sample.masks)
         )
         reward = self._reward(quality, cost)
         mean_reward, mean_quality = replicas.mean([reward, quality])
@@ -127,9 +125,7 @@ class Learner:
             )
         )
         # As published, the baseline already knows the reward that it is subtracted from.
-        reward_baseline = baseline.debias(
-            reward_average, num_updates, config.rl_baseline_momentum
-        )
+        reward_baseline = baseline.debias(reward_average, num_updates, config.rl_baseline_momentum)
         advantage = reward - reward_baseline
 
         score = distribution.score(state.logits, self.table, sample.masks, sample.replaced)
@@ -188,9 +184,7 @@ class Learner:
                 self.table,
                 sample.masks,
                 sample.replaced,
-                sampling.replacement_probabilities(
-                    self.table, operation_warmup, filters_warmup
-                ),
+                sampling.replacement_probabilities(self.table, operation_warmup, filters_warmup),
             ),
         }
         if self.cost_evaluator is not None:
@@ -227,13 +221,14 @@ class Learner:
         )
         return gradient, regression
 
-    def _reward(self, quality: tf.Tensor, cost: Optional[tf.Tensor]) -> tf.Tensor:
-        if cost is None:
+    def _reward(self, quality: tf.Tensor, cost: tf.Tensor | None) -> tf.Tensor:
+        target = self.config.rl_cost_model_target
+        if cost is None or target is None:
             return quality
         return rewards.reward(
             quality,
             cost,
-            self.config.rl_cost_model_target,
+            target,
             self.config.rl_cost_model_exponent,
             self.config.rl_reward_function,
         )
@@ -246,18 +241,15 @@ class Learner:
         )
         return tf.where(state.num_updates == 0, mean_quality, earlier)
 
-    def _known_gradient(
-        self, logits: tf.Tensor, quality: tf.Tensor, seed: tf.Tensor
-    ) -> tf.Tensor:
+    def _known_gradient(self, logits: tf.Tensor, quality: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Gradient of the expected reward if every architecture had this quality."""
-        if self.cost_evaluator is None:
+        evaluator = self.cost_evaluator
+        if evaluator is None:
             return tf.zeros_like(logits)
         return estimators.known_gradient(
             logits,
             self.table,
-            lambda indices: self._reward(
-                quality[..., tf.newaxis], self.cost_evaluator.cost(indices)
-            ),
+            lambda indices: self._reward(quality[..., tf.newaxis], evaluator.cost(indices)),
             self.config.rl_cost_samples,
             seed,
         )

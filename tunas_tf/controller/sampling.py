@@ -65,9 +65,7 @@ def sample(
       seed: int [2].
       operation_warmup_probability, filters_warmup_probability: scalars.
     """
-    option_seed, replacement_seed = tf.unstack(
-        tf.random.experimental.stateless_split(seed, num=2)
-    )
+    option_seed, replacement_seed = tf.unstack(tf.random.experimental.stateless_split(seed, num=2))
     shape = tf.shape(logits)[:-1]
     drawn = _draw(distribution.probabilities(logits, table), table, shape, option_seed)
     replaced = tf.random.stateless_uniform(shape, replacement_seed) < replacement_probabilities(

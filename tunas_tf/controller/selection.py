@@ -9,7 +9,7 @@ never underestimate, so the first complete network that it reaches is the best.
 import dataclasses
 import heapq
 import itertools
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -145,7 +145,7 @@ def select_feasible(
     serial = itertools.count()  # Breaks ties in the heap before it would compare decisions.
     start = stages_lib.INITIAL_STATE
     # (-bound on the total score, -stages done, serial, state, shifted cost, score, decisions)
-    heap = [(-bounds.bound(0, start, 0.0), 0, next(serial), start, 0.0, 0.0, None)]
+    heap: list[tuple] = [(-bounds.bound(0, start, 0.0), 0, next(serial), start, 0.0, 0.0, None)]
     expansions = 0
     while heap:
         expansions += 1

@@ -1,7 +1,8 @@
 """What changes while the controller learns, and the replicas that learn together."""
 
 import dataclasses
-from typing import Any, Callable, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from tunas_tf.controller.estimators import Regression
 

@@ -27,7 +27,6 @@ from tunas_tf.search_space import traversal
 __all__ = ["MAX_BYTES", "from_json", "load", "load_provenance", "save", "to_json"]
 
 _FORMAT = "tunas_tf cost model"
-_VERSION = 1
 _ENTRIES = ("name", "unit", "image_size", "space", "bias", "tables", "provenance")
 
 # Far more than any space needs: that of ~10^43 networks takes half a megabyte.
@@ -41,7 +40,7 @@ def to_json(cost_model: tables.CostModel, provenance: dict[str, str]) -> dict[st
     """A cost model as JSON values; `from_json` reads them back."""
     return {
         "format": _FORMAT,
-        "version": _VERSION,
+        "version": json_files.VERSIONS["cost_model"],
         "name": cost_model.name,
         "unit": cost_model.unit,
         "image_size": cost_model.image_size,
@@ -115,13 +114,6 @@ def from_json(value) -> tables.CostModel:
         f'it is no cost model file, as "format" is not "{_FORMAT}"; give a file that a tool of '
         "tunas_tf has written.",
     )
-    version = value.get("version")
-    _require(_is_count(version), f"its version is {brief(version)}; it must be {_VERSION}.")
-    _require(
-        version <= _VERSION,
-        f"its format has version {version}, but this version of tunas_tf reads up to {_VERSION}; "
-        "install a newer tunas_tf.",
-    )
     missing = [entry for entry in _ENTRIES if entry not in value]
     _require(not missing, f"it lacks {', '.join(missing)}; restore the file, or write it anew.")
     for entry in ("name", "unit"):
@@ -160,16 +152,18 @@ def _load(path: str) -> tuple[tables.CostModel, dict[str, str]]:
     """What a file holds: the cost model, and where it is from."""
     try:
         value = json_files.parse_json(json_files.read_bytes(path, MAX_BYTES))
-        return from_json(value), value["provenance"]
     except OSError as error:
         raise InputError(
             f"{path} cannot be read ({error.strerror}); give a cost model file."
         ) from None
-    except InputError as error:
-        reason = str(error)
     except ValueError as error:
         reason = f"{error}; restore the file, or write it anew."
-    raise InputError(f"the cost model file {path} cannot be used: {reason}")
+        raise InputError(f"the cost model file {path} cannot be used: {reason}") from None
+    json_files.check_version(path, value, "cost_model")
+    try:
+        return from_json(value), value["provenance"]
+    except InputError as error:
+        raise InputError(f"the cost model file {path} cannot be used: {error}") from None
 
 
 def load(path: str) -> tables.CostModel:

@@ -11,7 +11,7 @@ filters and expansion: it is averaged over the measured pieces that are nearest.
 """
 
 import math
-from typing import Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import scipy.optimize
@@ -44,6 +44,7 @@ def _rounded(filters: int) -> int:
 
 def _operation_features(operation) -> dict[tuple, float]:
     """(class, quantity) -> amount, in thousands where it counts numbers."""
+    kind: tuple
     if isinstance(operation, operations.Convolution):
         kind = ("convolution", operation.kernel_size, operation.strides)
         inputs = operation.input_filters * operation.input_size**2
@@ -83,8 +84,10 @@ def family(unit: Unit) -> tuple:
     for operation in unit.operations():
         fields = vars(operation)
         signature.append(
-            (type(operation).__name__,)
-            + tuple(fields[n] for n in sorted(fields) if "filters" not in n)
+            (
+                type(operation).__name__,
+                *tuple(fields[n] for n in sorted(fields) if "filters" not in n),
+            )
         )
     return tuple(signature)
 

@@ -8,7 +8,8 @@ import contextlib
 import dataclasses
 import importlib.resources
 import os
-from typing import Any, Iterator, Optional, Union
+from collections.abc import Iterator
+from typing import Any
 
 from tunas_tf.common.errors import InputError, brief
 from tunas_tf.cost_model import files
@@ -90,7 +91,7 @@ def get(
     return dataclasses.replace(model, space=space)
 
 
-def default_name(of: Union[spec.SearchSpace, Architecture]) -> str:
+def default_name(of: spec.SearchSpace | Architecture) -> str:
     """The cost model of a space, or of one network, where none is asked for.
 
     Published latencies, else those measured for this package on an x86 core, else, for all
@@ -142,7 +143,7 @@ def _leaves(value, path: str = "") -> dict[str, Any]:
     }
 
 
-def _difference(theirs: spec.SearchSpace, ours: spec.SearchSpace) -> Optional[str]:
+def _difference(theirs: spec.SearchSpace, ours: spec.SearchSpace) -> str | None:
     """The first thing in which two spaces have other networks, as a clause; None if nothing."""
     # The reference network is a point of the space, and no part of what it holds.
     there, here = (
@@ -156,9 +157,7 @@ def _difference(theirs: spec.SearchSpace, ours: spec.SearchSpace) -> Optional[st
     return None
 
 
-def _indices_of(
-    architecture: Architecture, space: spec.SearchSpace
-) -> Optional[tuple[int, ...]]:
+def _indices_of(architecture: Architecture, space: spec.SearchSpace) -> tuple[int, ...] | None:
     """Indices at which `space` holds the network, its own if they do; None if none do."""
     try:
         if resolve(space, architecture.indices).blocks == architecture.blocks:

@@ -11,7 +11,7 @@ import dataclasses
 import importlib.resources
 import json
 import math
-from typing import Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -40,8 +40,9 @@ def _layer_feature(node, indices: Iterator[int]) -> int:
     if isinstance(node, spec.OneOf):
         features = [_layer_feature(option, indices) for option in node.choices]
         selected = next(indices)
-        return sum(_num_layer_features(option) for option in node.choices[:selected]) + (
-            features[selected]
+        return (
+            sum(_num_layer_features(option) for option in node.choices[:selected])
+            + (features[selected])
         )
     position = 0
     if dataclasses.is_dataclass(node):

@@ -17,7 +17,7 @@ import base64
 import hashlib
 import re
 import warnings
-from typing import NamedTuple, NoReturn, Union
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -70,7 +70,7 @@ _TOKEN = re.compile(
 )
 _PREFIXES = ("b", "br", "r", "rb", "u")
 
-_Literal = Union[bytes, str]
+_Literal = bytes | str
 
 
 class Figures(NamedTuple):
@@ -137,15 +137,17 @@ def _parse(source: str) -> ast.Module:
         raise _Refusal("or a later one holds a null character", 1) from None
 
 
-def _refuse(node: ast.AST) -> NoReturn:
+def _refuse(node: ast.stmt | ast.expr) -> NoReturn:
     for name, types in _WHAT_NODES_ARE.items():
         if isinstance(node, types):
             raise _Refusal(f"holds {name}", node.lineno)
     raise _Refusal("holds other code", node.lineno)
 
 
-def _is_literal(node) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, (bytes, str))
+def _literal(node: ast.expr) -> _Literal | None:
+    """The value of a node that is a string or bytes."""
+    value = node.value if isinstance(node, ast.Constant) else None
+    return value if isinstance(value, (bytes, str)) else None
 
 
 def _read_dictionary(node: ast.Dict, literals: dict[str, _Literal]) -> dict[str, _Literal]:
@@ -156,7 +158,7 @@ def _read_dictionary(node: ast.Dict, literals: dict[str, _Literal]) -> dict[str,
             raise _Refusal("holds an unpacking", value.lineno)
         if not (isinstance(key, ast.Constant) and isinstance(key.value, str)):
             raise _Refusal("holds a key that is no text", key.lineno)
-        if _is_literal(value):
+        if _literal(value) is not None:
             raise _Refusal("holds a literal where a name is expected", value.lineno)
         if not isinstance(value, ast.Name):
             _refuse(value)
@@ -168,13 +170,13 @@ def _read_dictionary(node: ast.Dict, literals: dict[str, _Literal]) -> dict[str,
     return entries
 
 
-def _read_definitions(source: str) -> dict[str, Union[_Literal, dict[str, _Literal]]]:
+def _read_definitions(source: str) -> dict[str, _Literal | dict[str, _Literal]]:
     """What the names of the file stand for; raises _Refusal if it holds anything else."""
     literals: dict[str, _Literal] = {}
     dictionaries: dict[str, dict[str, _Literal]] = {}
     for statement in _parse(source).body:
         if isinstance(statement, ast.Expr):
-            if not _is_literal(statement.value):
+            if _literal(statement.value) is None:
                 _refuse(statement.value)
             continue  # A docstring.
         if (
@@ -192,8 +194,8 @@ def _read_definitions(source: str) -> dict[str, Union[_Literal, dict[str, _Liter
             raise _Refusal(f"defines {target.id} again", statement.lineno)
         if isinstance(statement.value, ast.Dict):
             dictionaries[target.id] = _read_dictionary(statement.value, literals)
-        elif _is_literal(statement.value):
-            literals[target.id] = statement.value.value
+        elif (literal := _literal(statement.value)) is not None:
+            literals[target.id] = literal
         else:
             _refuse(statement.value)
     return {**literals, **dictionaries}

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import itertools
 import multiprocessing
-from typing import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import tqdm

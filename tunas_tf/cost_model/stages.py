@@ -8,7 +8,8 @@ optimised along the chain instead of over the product of all choices.
 
 import dataclasses
 import itertools
-from typing import NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -68,8 +69,8 @@ class _Plan(NamedTuple):
     """
 
     positions: tuple[int, ...]
-    inputs: Optional[int]
-    outputs: Optional[int]
+    inputs: int | None
+    outputs: int | None
     is_filters: bool
 
 
@@ -161,9 +162,7 @@ def _option_costs(tables: Sequence[Table], positions, options, filters: dict) ->
     return costs
 
 
-def chain(
-    cost_model: CostModel, scores: Optional[Sequence[np.ndarray]] = None
-) -> list[Stage]:
+def chain(cost_model: CostModel, scores: Sequence[np.ndarray] | None = None) -> list[Stage]:
     """The stages of the cost model's space.
 
     Args:
@@ -180,9 +179,9 @@ def chain(
     states = {INITIAL_STATE}
     for (positions, inputs, outputs, is_filters), tables in zip(plan, tables_of):
         if is_filters:
-            num_options = choices[outputs].num_options if positions else 1
+            num_options = choices[positions[0]].num_options if positions else 1
             options = np.arange(num_options)[:, None][:, : len(positions)]
-            option_scores = np.asarray(scores[outputs] if positions else [0.0], np.float64)
+            option_scores = np.asarray(scores[positions[0]] if positions else [0.0], np.float64)
         else:
             options, option_scores = _effective_options(choices, positions, scores)
         transitions = {}
@@ -209,7 +208,8 @@ def cost_range(cost_model: CostModel) -> tuple[float, float]:
     """The exact lowest and highest cost in the cost model's space."""
     lowest, highest = {INITIAL_STATE: 0.0}, {INITIAL_STATE: 0.0}
     for stage in chain(cost_model):
-        next_lowest, next_highest = {}, {}
+        next_lowest: dict[State, float] = {}
+        next_highest: dict[State, float] = {}
         for state, transitions in stage.transitions.items():
             for transition in transitions:
                 low = lowest[state] + transition.costs.min()

@@ -8,7 +8,8 @@ parameters, and latencies measured on a device.
 
 import dataclasses
 import itertools
-from typing import Any, Callable, Iterable, Optional, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,7 @@ class CostModel:
     space: spec.SearchSpace
     tables: tuple[Table, ...]
     bias: float
-    image_size: Optional[int] = None
+    image_size: int | None = None
 
     def cost(self, indices) -> np.ndarray:
         """Costs of architectures: [..., choices] integers -> [...] float64."""
@@ -115,7 +116,7 @@ def compile_tables(
         for own in itertools.product(*(range(num_options[p]) for p in slot.positions)):
             layer = traversal.prune(slot.layer, own)
             for filter_indices in np.ndindex(*values.shape[len(own) :]):
-                chosen = dict(zip(filter_positions, filter_indices))
+                chosen: dict[int | None, int] = dict(zip(filter_positions, filter_indices))
                 values[own + filter_indices] = entry_cost(
                     slot,
                     own,

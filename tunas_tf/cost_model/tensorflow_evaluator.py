@@ -40,9 +40,9 @@ class TensorFlowCostModel:
         self._offsets = offsets.astype(np.int32)  # [tables]
         self._positions = _pad([table.positions for table in cost_model.tables], 0)
         self._strides = _pad(strides, 0)  # [tables, widest scope]; stride 0 ignores the padding.
-        self._values = np.concatenate(
-            [table.values.ravel() for table in cost_model.tables]
-        ).astype(np.float32)
+        self._values = np.concatenate([table.values.ravel() for table in cost_model.tables]).astype(
+            np.float32
+        )
 
         # For masks: where in the flattened [choices, options] matrix, with a 1 appended, the
         # factors of each entry stand.

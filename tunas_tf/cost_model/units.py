@@ -5,7 +5,8 @@ the classifier is a piece too. A piece stands at a `LayerSlot` whose layer is a 
 """
 
 import dataclasses
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space import operations, spec, traversal
@@ -43,9 +44,7 @@ def _is_fused(layer) -> bool:
     return isinstance(layer, (spec.Activation, spec.GlobalPool))
 
 
-def unit_slots(
-    space: spec.SearchSpace, image_size: int, num_classes: int
-) -> list[LayerSlot]:
+def unit_slots(space: spec.SearchSpace, image_size: int, num_classes: int) -> list[LayerSlot]:
     """The pieces of `space` in order, the classifier last (without classes there is none)."""
     found: list[LayerSlot] = []
     size = image_size
@@ -83,7 +82,7 @@ def unit_at(slot: LayerSlot, layers: tuple, input_option: int, output_option: in
     """
     input_filters = slot.inputs.options[input_option]
     filters = slot.outputs.options[output_option]
-    resolved = []
+    resolved: list[Any] = []
     for layer in layers:
         before = filters if resolved else input_filters
         resolved.append(architecture_lib.resolve_layer(layer, before, filters, base))

@@ -3,17 +3,16 @@
 import dataclasses
 import math
 import os
-from typing import Optional
 
 import tensorflow as tf
 
 from tunas_tf.common.errors import InputError
-from tunas_tf.data import digits, order, preprocessing
+from tunas_tf.data import digits, preprocessing
 from tunas_tf.data.batches import filled_batches
 from tunas_tf.data.conventions import conventions_of
 from tunas_tf.data.image_folder import FolderSource
 from tunas_tf.data.image_source import ImageSource
-from tunas_tf.data.splits import SplitDataset, default_dataset_dir, num_reward_examples
+from tunas_tf.data.splits import ALL, Share, SplitDataset, default_dataset_dir, num_reward_examples
 from tunas_tf.data.tfds_source import TfdsSource
 from tunas_tf.data.tolerance import ON_BROKEN, map_images
 
@@ -47,7 +46,7 @@ class ClassificationDataset(SplitDataset):
             return False
         return max(self.source.image_shape) <= max(_SMALL_SIDE, self.image_size)
 
-    def _decoded(self, split: str) -> Optional[tf.data.Dataset]:
+    def _decoded(self, split: str) -> tf.data.Dataset | None:
         """(decoded image, label) in the order of the source; None if memory would not hold them.
 
         Decoding a small image takes longer than all that follows: do it once.
@@ -62,25 +61,14 @@ class ClassificationDataset(SplitDataset):
             keep=lambda image, encoded, label: (image, label),
         )
 
-    def _shuffled(self, split: str, seed: int) -> tf.data.Dataset:
-        """The examples in random order, (encoded or decoded image, label), endlessly."""
-        if (decoded := self._decoded(split)) is None:
-            return self.source.examples(*self.source_range(split), shuffle_seed=seed).repeat()
-        return decoded.cache().shuffle(self.num_examples(split), seed=seed).repeat()
-
-    def _ordered(self, split: str, seed: int, first: int) -> tf.data.Dataset:
-        """The same in an order in which one can begin with any example."""
-        if (decoded := self._decoded(split)) is None:
-            return self.source.ordered_examples(*self.source_range(split), seed, first)
-        return order.in_memory(decoded, self.num_examples(split), seed, first)
-
     def training_batches(
         self,
         split: str,
         batch_size: int,
         seed: int,
         augment: bool = True,
-        first_batch: Optional[int] = None,
+        first_batch: int | None = None,
+        share: Share = ALL,
     ) -> tf.data.Dataset:
         """Endless batches (images, labels int32 [batch_size]) in random order.
 
@@ -93,16 +81,11 @@ class ClassificationDataset(SplitDataset):
           augment: whether to change images at random, or to prepare them as for evaluation.
           first_batch: which batch of the endless sequence to begin with, from 0. The sequence is
             another one than without it, and a little slower.
+          share: of this worker, if there are several.
         """
-        if split == "test":
-            raise ValueError("the test split is never trained on; use evaluation_batches.")
-
         whole = self.takes_whole_images
-        first = (first_batch or 0) * batch_size
-        if first_batch is None:
-            examples = self._shuffled(split, seed)
-        else:
-            examples = self._ordered(split, seed, first)
+        first = None if first_batch is None else first_batch * batch_size * share.count
+        examples = self._random_examples(split, seed, first, share)
 
         def prepare(index, example):
             image, _ = example
@@ -111,9 +94,9 @@ class ClassificationDataset(SplitDataset):
             seeds = tf.stack([seed, index])
             return preprocessing.training_image(image, seeds, self.image_size, whole, self.flip)
 
-        is_encoded = examples.element_spec[0].dtype == tf.string
+        is_encoded = examples.element_spec[1][0].dtype == tf.string
         prepared = map_images(
-            examples.enumerate(first),
+            examples,
             prepare,
             self.on_broken if is_encoded else "keep",
             keep=lambda image, index, example: (image, example[1]),
@@ -142,9 +125,9 @@ class ClassificationDataset(SplitDataset):
 
 def load(
     name: str,
-    dataset_dir: Optional[str],
+    dataset_dir: str | None,
     image_size: int,
-    reward_fraction: Optional[float] = None,
+    reward_fraction: float | None = None,
     on_broken: str = "skip",
 ) -> ClassificationDataset:
     """Opens a dataset. `digits` is made if it is not there; nothing is ever downloaded.
@@ -167,7 +150,7 @@ def load(
         raise InputError("image_folder needs a directory; give it as --dataset_dir.")
     dataset_dir = os.path.expanduser(dataset_dir or default_dataset_dir(embedded=name == "digits"))
     if name == "image_folder":
-        source = FolderSource(dataset_dir, on_broken)
+        source: ImageSource = FolderSource(dataset_dir, on_broken)
     else:
         if name == "digits":
             digits.prepare(dataset_dir)

@@ -8,7 +8,6 @@ test images are secret as well.
 """
 
 import dataclasses
-from typing import Optional
 
 __all__ = ["BACKGROUND", "Conventions", "base_name", "conventions_of"]
 
@@ -30,7 +29,7 @@ class Conventions:
     """
 
     background_class: bool = False
-    test_split: Optional[str] = None
+    test_split: str | None = None
     reward_fraction: float = 0.1
     flip: bool = True
 

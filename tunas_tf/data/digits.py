@@ -7,13 +7,14 @@ on top of fragments of other digits.
 """
 
 import functools
+from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from tunas_tf.data import embedded, rendering
 
-__all__ = ["Digits", "IMAGE_SIZE", "NUM_EXAMPLES", "example", "prepare", "scans_of"]
+__all__ = ["IMAGE_SIZE", "NUM_EXAMPLES", "Digits", "example", "prepare", "scans_of"]
 
 IMAGE_SIZE = 64
 NUM_EXAMPLES = {"train": 10_000, "test": 2_000}
@@ -32,7 +33,7 @@ def scans_of(split: str) -> np.ndarray:
     return order[:_NUM_TEST_SCANS] if split == "test" else order[_NUM_TEST_SCANS:]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _glyphs(split: str) -> tuple[np.ndarray, np.ndarray]:
     """(glyphs [n, 60, 60], labels [n]) of the scans of `split`."""
     # scikit-learn takes a second to import, and only making the dataset needs it.
@@ -54,7 +55,7 @@ class Digits(tfds.core.GeneratorBasedBuilder):
     """One handwritten digit in a cluttered 64 x 64 colour image; 10,000 train, 2,000 test."""
 
     VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "Initial release."}
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "Initial release."}
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(

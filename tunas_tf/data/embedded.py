@@ -2,7 +2,6 @@
 
 import os
 import sys
-from typing import Type
 
 import tensorflow_datasets as tfds
 
@@ -12,7 +11,7 @@ from tunas_tf.data.tfds_files import quiet_tfds
 __all__ = ["prepare"]
 
 
-def prepare(builder_cls: Type[tfds.core.DatasetBuilder], dataset_dir: str) -> None:
+def prepare(builder_cls: type[tfds.core.DatasetBuilder], dataset_dir: str) -> None:
     """Writes a dataset below `dataset_dir`, unless it is there.
 
     TFDS writes into a directory of another name and renames that at the end: after a
@@ -40,5 +39,5 @@ def prepare(builder_cls: Type[tfds.core.DatasetBuilder], dataset_dir: str) -> No
                 ) from None
 
 
-def _is_prepared(builder_cls: Type[tfds.core.DatasetBuilder], dataset_dir: str) -> bool:
+def _is_prepared(builder_cls: type[tfds.core.DatasetBuilder], dataset_dir: str) -> bool:
     return os.path.isdir(dataset_dir) and builder_cls(data_dir=dataset_dir).is_prepared()

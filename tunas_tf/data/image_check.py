@@ -5,11 +5,12 @@ a file show: one small read each. Only what looks wrong there is decoded, so tha
 can be used is called broken. Damage in the middle of a file is found by decoding alone.
 """
 
-from concurrent import futures
 import os
 import stat
 import sys
-from typing import NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from concurrent import futures
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -38,7 +39,7 @@ class BrokenFile(NamedTuple):
     """A file that cannot be decoded, and why, as a clause; None: it can be."""
 
     path: str
-    problem: Optional[str]
+    problem: str | None
 
 
 def _looks_whole(path: str) -> bool:
@@ -59,7 +60,7 @@ def _looks_whole(path: str) -> bool:
     return any(head.startswith(start) and end in tail for start, end in _FORMATS.items())
 
 
-def _problem(path: str) -> Optional[str]:
+def _problem(path: str) -> str | None:
     """Why an image cannot be decoded; None if it looks whole or can be."""
     try:
         if _looks_whole(path):

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from typing import Optional
 
 import tensorflow as tf
 
@@ -34,8 +33,8 @@ class FolderSource:
     `image_check`), with one warning.
     """
 
-    image_shape = None
-    splits = ("train", "test")
+    image_shape: tuple[int, int] | None = None
+    splits: tuple[str, ...] = ("train", "test")
     remedy = "replace or remove the file"
 
     def __init__(self, directory: str, on_broken: str = "skip"):
@@ -85,7 +84,7 @@ class FolderSource:
         return self._examples[split][index][0]
 
     def examples(
-        self, split: str, start: int, stop: int, shuffle_seed: Optional[int] = None
+        self, split: str, start: int, stop: int, shuffle_seed: int | None = None
     ) -> tf.data.Dataset:
         files = self._files(split, start, stop)
         if shuffle_seed is not None:

@@ -1,8 +1,10 @@
 """What the pipelines need to know of a place where encoded images come from."""
 
-from typing import NamedTuple, Optional, Protocol
+from typing import NamedTuple, Protocol
 
 import tensorflow as tf
+
+from tunas_tf.data.splits import SplitSource
 
 __all__ = ["ImageSource", "Part"]
 
@@ -16,8 +18,8 @@ class Part(NamedTuple):
     num_bytes: int
 
 
-class ImageSource(Protocol):
-    """Encoded images with labels, in the splits "train" and "test".
+class ImageSource(SplitSource, Protocol):
+    """Encoded images with labels.
 
     Attributes:
       num_classes: labels are 0 to num_classes - 1.
@@ -29,15 +31,13 @@ class ImageSource(Protocol):
 
     num_classes: int
     class_names: tuple[str, ...]
-    image_shape: Optional[tuple[int, int]]
-    splits: tuple[str, ...]
-    remedy: str
+    image_shape: tuple[int, int] | None
 
-    def origin(self, split: str) -> str:
-        """The name that the source itself has for "train" or "test"."""
+    @property
+    def splits(self) -> tuple[str, ...]: ...
 
-    def num_examples(self, split: str) -> int:
-        """Size of "train" or "test"; InputError if it is not there or not complete."""
+    @property
+    def remedy(self) -> str: ...
 
     def parts(self, split: str) -> list[Part]:
         """The whole split in parts, none empty. Within one, `examples` come in order of index."""
@@ -46,17 +46,6 @@ class ImageSource(Protocol):
         """Path of the file that holds example `index`."""
 
     def examples(
-        self, split: str, start: int, stop: int, shuffle_seed: Optional[int] = None
+        self, split: str, start: int, stop: int, shuffle_seed: int | None = None
     ) -> tf.data.Dataset:
-        """Examples `start` to `stop` of "train" or "test": (encoded image, label int32).
-
-        With a seed their order is random, another one in each repetition.
-        """
-
-    def ordered_examples(
-        self, split: str, start: int, stop: int, seed: int, first: int
-    ) -> tf.data.Dataset:
-        """Examples `start` to `stop` in a random order that is a function of the seed, endlessly.
-
-        The sequence begins with its example `first`, and nothing depends on what came before.
-        """
+        """As of `SplitSource`: (encoded image, label int32)."""

@@ -5,7 +5,7 @@ import dataclasses
 import math
 import re
 import time
-from typing import Iterator, Optional
+from collections.abc import Iterator
 
 import tensorflow as tf
 import tqdm
@@ -98,7 +98,7 @@ class Inspection:
     dataset: ClassificationDataset
     splits: list[SplitFiles]
     images: list[ImagesRead]
-    images_per_second: Optional[float]
+    images_per_second: float | None
 
 
 def _split_files(dataset: ClassificationDataset, name: str) -> SplitFiles:
@@ -110,9 +110,7 @@ def _split_files(dataset: ClassificationDataset, name: str) -> SplitFiles:
             share = shared / (part.stop - part.start)
             num_files += max(1, share * part.num_files)
             num_bytes += share * part.num_bytes
-    return SplitFiles(
-        name, dataset.origin(name), stop - start, round(num_files), round(num_bytes)
-    )
+    return SplitFiles(name, dataset.origin(name), stop - start, round(num_files), round(num_bytes))
 
 
 def _stretches(parts: list[Part], num_examples: int) -> Iterator[tuple[int, int]]:
@@ -144,7 +142,7 @@ def _format(first_bytes: bytes) -> str:
     return names[0] if names else "other"
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: StopIteration | tf.errors.OpError) -> str:
     """What TensorFlow says, without the place in its graph."""
     if isinstance(error, StopIteration):
         return "the file ends before it"
@@ -156,7 +154,8 @@ def _read(dataset: ClassificationDataset, split: str, num_examples: int) -> Imag
     source = dataset.source
     stretches = list(_stretches(source.parts(split), num_examples))
     num_read = sum(stop - start for start, stop in stretches)
-    labels, formats = collections.Counter(), collections.Counter()
+    labels: collections.Counter[int] = collections.Counter()
+    formats: collections.Counter[str] = collections.Counter()
     heights, widths, broken = [], [], []
     # A bar only on a terminal, and only if it takes long.
     progress = tqdm.tqdm(total=num_read, desc=split, unit="img", delay=2, leave=False, disable=None)

@@ -1,7 +1,7 @@
 """An inspection as text, as JSON, and as a verdict."""
 
 import dataclasses
-from typing import Any, Optional
+from typing import Any
 
 from tunas_tf.common.errors import InputError
 from tunas_tf.data.conventions import conventions_of
@@ -23,12 +23,12 @@ def _num_expected(inspection: Inspection) -> int:
     return dataset.num_classes - conventions_of(dataset.name).background_class
 
 
-def _quantiles(values: list[int]) -> Optional[list[int]]:
+def _quantiles(values: list[int]) -> list[int] | None:
     """[smallest, median, largest] of numbers in ascending order."""
     return [values[0], values[len(values) // 2], values[-1]] if values else None
 
 
-def _epoch_seconds(inspection: Inspection) -> Optional[float]:
+def _epoch_seconds(inspection: Inspection) -> float | None:
     """How long it takes to prepare every training image once."""
     if inspection.images_per_second is None:
         return None
@@ -80,7 +80,7 @@ def _duration(seconds: float) -> str:
 
 def _images_lines(inspection: Inspection, images: ImagesRead) -> list[str]:
     def sizes(values):
-        return " / ".join(map(str, _quantiles(values) or ["none"]))
+        return " / ".join(map(str, _quantiles(values) or ("none",)))
 
     labels = f"{min(images.labels)} to {max(images.labels)}" if images.labels else "none"
     formats = ", ".join(f"{number:,} {name}" for name, number in images.formats.items())
@@ -116,12 +116,13 @@ def to_text(inspection: Inspection) -> str:
         lines.append("test               none: this dataset has no images to test with")
     for images in inspection.images:
         lines += ["", *_images_lines(inspection, images)]
-    if inspection.images_per_second is not None:
+    epoch_seconds = _epoch_seconds(inspection)
+    if epoch_seconds is not None:
         lines += [
             "",
             f"training reads {inspection.images_per_second:,.0f} images per second here, at "
             f"{dataset.image_size} x {dataset.image_size} pixels: "
-            f"{_duration(_epoch_seconds(inspection))} for each epoch of "
+            f"{_duration(epoch_seconds)} for each epoch of "
             f"{dataset.num_examples('train'):,} images",
         ]
     return "\n".join(lines)

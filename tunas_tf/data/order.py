@@ -5,7 +5,8 @@ came before. Here the examples of an epoch come in blocks, and stateless random 
 block in an order of its own. So a reader may begin anywhere, at the cost of one block.
 """
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -81,8 +82,5 @@ def _in_order(blocks: tf.data.Dataset, seed: int, skip: int) -> tf.data.Dataset:
     def example(place, block) -> Any:
         return tf.nest.map_structure(lambda rows: rows[place], block)
 
-    options = tf.data.Options()
-    # Of several workers each takes its share of the batches: by files they would differ in order.
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    examples = blocks.flat_map(places).skip(skip).with_options(options)
+    examples = blocks.flat_map(places).skip(skip)
     return examples.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

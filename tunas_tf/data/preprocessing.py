@@ -6,7 +6,7 @@ a JPEG only the window is decoded. Small images, where cropping would lose too m
 are shifted by a few pixels instead. Random functions take a stateless seed, int [2].
 """
 
-from typing import Callable
+from collections.abc import Callable
 
 import tensorflow as tf
 

@@ -8,7 +8,6 @@ Canvases are float arrays [size, size, 3] with values around 0 to 1; glyphs are 
 import dataclasses
 import functools
 import math
-from typing import Optional
 
 import numpy as np
 from scipy import ndimage
@@ -58,7 +57,7 @@ class Placement:
     angle: float
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _interpolation_matrix(num_out: int, num_in: int) -> np.ndarray:
     """[num_out, num_in] weights of linear interpolation with aligned end points."""
     positions = np.linspace(0, num_in - 1, num_out)
@@ -123,7 +122,7 @@ def _fragment(random: np.random.Generator, glyph: np.ndarray) -> np.ndarray:
 
 
 def _ink(
-    random: np.random.Generator, background: np.ndarray, avoided: Optional[np.ndarray] = None
+    random: np.random.Generator, background: np.ndarray, avoided: np.ndarray | None = None
 ) -> np.ndarray:
     """A colour [3] in 0 to 1, brighter than `background` and distinct from `avoided`."""
     while True:

@@ -1,12 +1,35 @@
 """What datasets have in common: four splits of a source, and the part that is the reward."""
 
+import abc
 import dataclasses
 import os
 from typing import Protocol
 
-from tunas_tf.common.errors import InputError
+import tensorflow as tf
 
-__all__ = ["SplitDataset", "SplitSource", "default_dataset_dir", "num_reward_examples"]
+from tunas_tf.common.errors import InputError
+from tunas_tf.data import order
+
+__all__ = [
+    "ALL",
+    "Share",
+    "SplitDataset",
+    "SplitSource",
+    "default_dataset_dir",
+    "num_reward_examples",
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """Every `count`-th example, from the one at `index` on: what one of several workers reads."""
+
+    index: int
+    count: int
+
+
+# What a single worker reads.
+ALL = Share(0, 1)
 
 
 class SplitSource(Protocol):
@@ -18,9 +41,25 @@ class SplitSource(Protocol):
     def num_examples(self, split: str) -> int:
         """Size of "train" or "test"; InputError if it is not there or not complete."""
 
+    def examples(
+        self, split: str, start: int, stop: int, shuffle_seed: int | None = None
+    ) -> tf.data.Dataset:
+        """Examples `start` to `stop` of "train" or "test".
+
+        With a seed their order is random, another one in each repetition.
+        """
+
+    def ordered_examples(
+        self, split: str, start: int, stop: int, seed: int, first: int
+    ) -> tf.data.Dataset:
+        """Examples `start` to `stop` in a random order that is a function of the seed, endlessly.
+
+        The sequence begins with its example `first`, and nothing depends on what came before.
+        """
+
 
 @dataclasses.dataclass(frozen=True)
-class SplitDataset:
+class SplitDataset(abc.ABC):
     """A dataset in four splits.
 
     "train" is all of the training set. A search divides it: "search_validation" is its
@@ -50,6 +89,53 @@ class SplitDataset:
     flip: bool
     on_broken: str
     source: SplitSource
+
+    @abc.abstractmethod
+    def training_batches(
+        self,
+        split: str,
+        batch_size: int,
+        seed: int,
+        augment: bool = True,
+        first_batch: int | None = None,
+        share: Share = ALL,
+    ) -> tf.data.Dataset:
+        """Endless batches (images, labels) in random order."""
+
+    @abc.abstractmethod
+    def evaluation_batches(self, split: str, batch_size: int) -> tf.data.Dataset:
+        """Each example once: (images, labels, weights), the last batch filled up with weight 0."""
+
+    @abc.abstractmethod
+    def _decoded(self, split: str) -> tf.data.Dataset | None:
+        """The examples, images decoded, in order; None if memory would not hold them."""
+
+    def _random_examples(
+        self, split: str, seed: int, first: int | None, share: Share
+    ) -> tf.data.Dataset:
+        """(place in the sequence, example), in random order, endlessly.
+
+        Args:
+          split: any but "test".
+          seed: of the order.
+          first: which example of all workers to begin with, from 0; the sequence is then another
+            one than without it, and a little slower.
+          share: of this worker. Its examples are chosen before they are decoded, if not all are.
+        """
+        if split == "test":
+            raise ValueError("the test split is never trained on; use evaluation_batches.")
+        decoded = self._decoded(split)
+        if decoded is None:
+            part = self.source_range(split)
+            if first is None:
+                examples = self.source.examples(*part, shuffle_seed=seed).repeat()
+            else:
+                examples = self.source.ordered_examples(*part, seed, first)
+        elif first is None:
+            examples = decoded.cache().shuffle(self.num_examples(split), seed=seed).repeat()
+        else:
+            examples = order.in_memory(decoded, self.num_examples(split), seed, first)
+        return examples.enumerate(first or 0).shard(share.count, share.index)
 
     def source_range(self, split: str) -> tuple[str, int, int]:
         """(split, start, stop): the examples of the source that `split` consists of."""

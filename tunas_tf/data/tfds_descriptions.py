@@ -6,7 +6,8 @@ out. A directory that was fetched from somewhere must do neither.
 """
 
 import os
-from typing import Any, Iterator, Optional
+from collections.abc import Iterator
+from typing import Any
 
 from tunas_tf.common.errors import brief
 from tunas_tf.common.json_files import parse_json, read_bytes
@@ -33,7 +34,7 @@ def _entries(value: Any, keys: tuple[str, ...]) -> Iterator[Any]:
             yield from _entries(item, keys)
 
 
-def _danger(name: str, content: Any) -> Optional[str]:
+def _danger(name: str, content: Any) -> str | None:
     """Why the content of a description is not for TFDS, as a clause."""
     if name == "features.json":
         for found in _entries(content, _CLASS_KEYS):
@@ -46,7 +47,7 @@ def _danger(name: str, content: Any) -> Optional[str]:
     return None
 
 
-def problem(directory: str) -> Optional[str]:
+def problem(directory: str) -> str | None:
     """Why TFDS should not see the descriptions below `directory`, as a clause; None: it may.
 
     What is no JSON is left to TFDS, which refuses it if it is of the version that is asked for.

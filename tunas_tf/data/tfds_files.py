@@ -1,17 +1,17 @@
 """The files of a tensorflow-datasets dataset: opened, checked, and how they are made."""
 
-from concurrent import futures
 import contextlib
 import io
 import os
 import shlex
 import struct
 import textwrap
-from typing import Iterator, Optional
+from collections.abc import Iterator
+from concurrent import futures
 
+import tensorflow_datasets as tfds
 from absl import logging
 from etils import epath
-import tensorflow_datasets as tfds
 from tensorflow_datasets.core import naming, read_only_builder
 
 from tunas_tf.common.errors import InputError, one_line
@@ -40,7 +40,7 @@ def quiet_tfds() -> Iterator[None]:
         logging.set_verbosity(verbosity)
 
 
-def _manual_instructions(name: str) -> Optional[str]:
+def _manual_instructions(name: str) -> str | None:
     """TFDS's words on the archives that it cannot download itself; None if it needs none."""
     try:
         text = tfds.builder_cls(base_name(name)).MANUAL_DOWNLOAD_INSTRUCTIONS
@@ -71,7 +71,7 @@ def preparation(name: str, dataset_dir: str) -> str:
     return text
 
 
-def _description_problem(directory: str) -> Optional[str]:
+def _description_problem(directory: str) -> str | None:
     """What is wrong with the descriptions of a version of a dataset below `directory`."""
     for parent, _, files in os.walk(directory):
         if not any(file in tfds_descriptions.FILE_NAMES or ".tfrecord" in file for file in files):
@@ -124,7 +124,7 @@ def open_builder(name: str, dataset_dir: str) -> tfds.core.DatasetBuilder:
         raise InputError(message) from None
 
 
-def _size(path: epath.Path) -> Optional[int]:
+def _size(path: epath.Path) -> int | None:
     """Bytes of a file, None if there is none."""
     try:
         return path.stat().length
@@ -144,7 +144,7 @@ def _count_records(path: epath.Path) -> int:
     return number
 
 
-def _file_problem(builder: tfds.core.DatasetBuilder, split: str) -> Optional[str]:
+def _file_problem(builder: tfds.core.DatasetBuilder, split: str) -> str | None:
     """What is wrong with the files of a split, as far as their names and sizes tell."""
     info = builder.info.splits[split]
     # Asking for a size takes long where files are far away.
@@ -177,7 +177,7 @@ def check_split(name: str, dataset_dir: str, builder: tfds.core.DatasetBuilder, 
     """Raises InputError if a split, or a part of its files, is missing."""
     splits = builder.info.splits
     if split not in splits or not splits[split].num_examples:
-        problem = f"has no {split!r} split, only {', '.join(splits) or 'none'}"
+        problem: str | None = f"has no {split!r} split, only {', '.join(splits) or 'none'}"
     else:
         try:
             problem = _file_problem(builder, split)

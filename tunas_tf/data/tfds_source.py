@@ -3,7 +3,6 @@
 import bisect
 import functools
 import itertools
-from typing import Optional
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -66,7 +65,7 @@ class TfdsSource:
 
     @functools.cached_property
     def _test_split(self) -> str:
-        """"test", or "validation" where there is no test split or one without labels."""
+        """ "test", or "validation" where there is no test split or one without labels."""
         if self._conventions.test_split:
             return self._conventions.test_split
         splits = self._builder.info.splits
@@ -105,7 +104,7 @@ class TfdsSource:
         return str(info.filepaths[bisect.bisect_right(stops, index)])
 
     def examples(
-        self, split: str, start: int, stop: int, shuffle_seed: Optional[int] = None
+        self, split: str, start: int, stop: int, shuffle_seed: int | None = None
     ) -> tf.data.Dataset:
         return self._read(self.origin(split), start, stop, shuffle_seed)
 

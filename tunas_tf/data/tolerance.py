@@ -14,7 +14,8 @@ How many there were is printed. A file that cannot be read at all ends the pipel
 """
 
 import sys
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 

@@ -5,7 +5,8 @@ import os
 import re
 import secrets
 import subprocess
-from typing import Iterator, NamedTuple, Optional, Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from absl import logging
 
@@ -77,7 +78,7 @@ def _failure(result: subprocess.CompletedProcess) -> str:
 def _states(program: str) -> dict[str, str]:
     """Serial number -> state of every device that `adb devices` lists."""
     result = _run(program, ["devices"], _COMMAND_SECONDS)
-    header, found, listing = result.stdout.partition("List of devices attached")
+    _header, found, listing = result.stdout.partition("List of devices attached")
     if result.returncode != 0 or not found:
         raise InputError(f"`{program} devices` failed ({_failure(result)}); mend adb first.")
     # Serial numbers may hold spaces, so the tab is what separates.
@@ -182,7 +183,7 @@ class AdbDevice:
             if error is not None:
                 logging.warning("%s is left on the device %s: %s", directory, self.serial, error)
 
-    def _try_shell(self, command: str) -> Optional[str]:
+    def _try_shell(self, command: str) -> str | None:
         """Runs a command where an error must not hide another; returns what failed."""
         try:
             result = self.shell(command)

@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import tempfile
-from typing import Iterator, Optional, Sequence
+from collections.abc import Iterator, Sequence
 
 from tunas_tf.common.errors import InputError, one_line
 from tunas_tf.export import benchmark_model, latency
@@ -28,14 +28,14 @@ _ELF_ABIS = {3: "x86", 40: "armeabi-v7a", 62: "x86_64", 183: "arm64-v8a", 243: "
 _ELF_HEADER_BYTES = 20
 
 
-def _elf_abi(header: bytes) -> Optional[str]:
+def _elf_abi(header: bytes) -> str | None:
     """The ABI that a program was built for, from the first 20 bytes of its file."""
     if len(header) < _ELF_HEADER_BYTES or not header.startswith(b"\x7fELF"):
         return None
     return _ELF_ABIS.get(int.from_bytes(header[18:20], "little"))
 
 
-def _core_mask(taskset: Optional[str]) -> Optional[str]:
+def _core_mask(taskset: str | None) -> str | None:
     """The mask without "0x", as every `taskset` understands it."""
     if taskset is None:
         return None
@@ -72,10 +72,10 @@ class AdbBackend:
     def __init__(
         self,
         device: AdbDevice,
-        binary: Optional[str] = None,
+        binary: str | None = None,
         num_threads: int = 1,
         use_xnnpack: bool = True,
-        taskset: Optional[str] = None,
+        taskset: str | None = None,
     ):
         """Looks at the device and at the program.
 
@@ -147,19 +147,19 @@ class AdbBackend:
                 self._device.shell(f"rm -f {graph}")
         return measured
 
-    def _local_program(self) -> tuple[str, Optional[str]]:
+    def _local_program(self) -> tuple[str, str | None]:
         """Hash and ABI of the program that will be copied to the device."""
+        assert self._binary is not None, "a program on the device has no local one"
         try:
             with open(self._binary, "rb") as file:
                 content = file.read()
         except OSError as error:
             raise InputError(
-                f"the program {self._binary} cannot be read ({error.strerror}); "
-                f"{_WHERE_TO_GET_IT}."
+                f"the program {self._binary} cannot be read ({error.strerror}); {_WHERE_TO_GET_IT}."
             ) from None
         return latency.sha256(content), _elf_abi(content[:_ELF_HEADER_BYTES])
 
-    def _remote_program(self) -> tuple[Optional[str], Optional[str]]:
+    def _remote_program(self) -> tuple[str | None, str | None]:
         """Hash and ABI of the program on the device; None where it has no tool to tell them."""
         if self._device.shell(f"ls {REMOTE_BINARY}").exit_code != 0:
             raise InputError(

@@ -15,7 +15,6 @@ same time, or a single one, are printed as "count=1 curr=2531". The source of th
 
 import math
 import re
-from typing import Optional
 
 from tunas_tf.common.errors import InputError, one_line
 from tunas_tf.export.latency import Latency
@@ -44,7 +43,7 @@ def command(
     num_runs: int,
     num_warmup_runs: int,
     use_xnnpack: bool,
-    taskset: Optional[str],
+    taskset: str | None,
 ) -> str:
     """The command for the shell of a device.
 
@@ -83,7 +82,7 @@ def _latency(statistics: dict[str, str], num_warmup_runs: int) -> Latency:
     def read(name: str) -> float:
         return _milliseconds(statistics[name])
 
-    def read_optional(name: str) -> Optional[float]:
+    def read_optional(name: str) -> float | None:
         return read(name) if name in statistics else None
 
     num_runs = int(statistics["count"])

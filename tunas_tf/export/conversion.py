@@ -2,7 +2,8 @@
 
 import re
 import warnings
-from typing import Any, Callable, Iterable, Mapping, Optional, Union
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,18 +17,18 @@ from tunas_tf.export.quiet import quiet_native_code
 __all__ = ["INPUT", "OUTPUT", "Shape", "convert", "convert_function"]
 
 # Height, width and channels of the input, or of several by name; and an example of them.
-Shape = Union[tuple[int, int, int], Mapping[str, tuple[int, int, int]]]
-Image = Union[np.ndarray, Mapping[str, np.ndarray]]
+Shape = tuple[int, int, int] | Mapping[str, tuple[int, int, int]]
+Image = np.ndarray | Mapping[str, np.ndarray]
 
 # What the input, and a single output, are called in the signature of a file.
 INPUT, OUTPUT = "images", "logits"
 
 
 def convert(
-    network: Callable[..., Union[tf.Tensor, Mapping[str, tf.Tensor]]],
-    input_shape: Optional[Shape] = None,
+    network: Callable[..., tf.Tensor | Mapping[str, tf.Tensor]],
+    input_shape: Shape | None = None,
     quantize: str = "none",
-    representative_images: Optional[Iterable[Image]] = None,
+    representative_images: Iterable[Image] | None = None,
     signature: bool = True,
     float_outputs: bool = False,
 ) -> bytes:
@@ -68,7 +69,7 @@ def convert(
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantize == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    if quantize == "int8":
+    if representative_images is not None:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.int8
         converter.inference_output_type = tf.float32 if float_outputs else tf.int8
@@ -101,9 +102,9 @@ def convert_function(function: Any, custom_operators: Iterable[str] = ()) -> byt
     return tflite
 
 
-def _input_shape(network, input_shape: Optional[Shape]) -> Shape:
+def _input_shape(network, input_shape: Shape | None) -> Shape:
     """The given shape, else that of the Keras model."""
-    shape = input_shape
+    shape: Any = input_shape
     if shape is None and isinstance(network, tf_keras.Model):
         shape = network.input_shape[1:]
     for each in shape.values() if isinstance(shape, Mapping) else [shape]:

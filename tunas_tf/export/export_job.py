@@ -2,7 +2,8 @@
 
 import dataclasses
 import sys
-from typing import Any, Callable, Optional
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +18,7 @@ from tunas_tf.export import metadata as metadata_lib
 from tunas_tf.export import output as output_lib
 from tunas_tf.export import verification
 from tunas_tf.export.conversion import convert
-from tunas_tf.export.images import ExportImages, Sample, random_images
+from tunas_tf.export.images import DatasetType, ExportImages, Sample, random_images
 from tunas_tf.export.runtime import TFLiteNetwork
 from tunas_tf.export.trained_network import TrainedNetwork
 from tunas_tf.export.trained_run import TrainedRun
@@ -66,21 +67,21 @@ class ExportSettings:
 
     output: str
     quantize: str
-    image_size: Optional[int]
-    num_classes: Optional[int]
-    dataset: Optional[str]
-    dataset_dir: Optional[str]
+    image_size: int | None
+    num_classes: int | None
+    dataset: str | None
+    dataset_dir: str | None
     num_representative_images: int
-    num_test_images: Optional[int]
+    num_test_images: int | None
 
 
 def open_images(
     settings: ExportSettings,
-    trained: Optional[TrainedRun],
+    trained: TrainedRun | None,
     image_size: int,
-    load: Callable[..., SplitDataset],
+    load: Callable[..., DatasetType],
     normalise: Callable[[np.ndarray], tf.Tensor],
-) -> tuple[ExportImages, list[str]]:
+) -> tuple[ExportImages[DatasetType], list[str]]:
     """The images of --dataset, else of the run, else random ones; and warnings about them.
 
     Args:
@@ -113,15 +114,15 @@ def open_images(
 
 def agree_on_num_classes(
     settings: ExportSettings,
-    trained: Optional[TrainedRun],
-    dataset: Optional[SplitDataset],
+    trained: TrainedRun | None,
+    dataset: SplitDataset | None,
     default: int,
 ) -> int:
     """That the network tells apart; InputError if what is known about them differs."""
     known = {
         "--num_classes": settings.num_classes,
-        "the checkpoint": trained and trained.num_classes,
-        "the dataset": dataset and dataset.num_classes,
+        "the checkpoint": None if trained is None else trained.num_classes,
+        "the dataset": None if dataset is None else dataset.num_classes,
     }
     numbers = {source: number for source, number in known.items() if number is not None}
     if len(set(numbers.values())) > 1:
@@ -133,7 +134,7 @@ def agree_on_num_classes(
     return next(iter(numbers.values()), default)
 
 
-def representative_images(settings: ExportSettings, images: ExportImages) -> Optional[Sample]:
+def representative_images(settings: ExportSettings, images: ExportImages) -> Sample | None:
     """Those that int8 is calibrated with; None for other files."""
     if settings.quantize != "int8":
         return None
@@ -154,12 +155,12 @@ def initial_network(
     return network
 
 
-def measures_accuracy(settings: ExportSettings, trained: Optional[TrainedRun]) -> bool:
+def measures_accuracy(settings: ExportSettings, trained: TrainedRun | None) -> bool:
     """Whether there is an accuracy, and the file may have another one than Keras."""
     return trained is not None and settings.quantize != "none"
 
 
-def num_test_images(settings: ExportSettings, trained: Optional[TrainedRun]) -> int:
+def num_test_images(settings: ExportSettings, trained: TrainedRun | None) -> int:
     """How many are compared: all (0) for an accuracy, else a few."""
     if settings.num_test_images is not None:
         return settings.num_test_images
@@ -194,8 +195,8 @@ def _accuracy_warnings(comparison: verification.Comparison) -> list[str]:
 
 def export_network(
     settings: ExportSettings,
-    architecture: Optional[Architecture],
-    trained: Optional[TrainedNetwork],
+    architecture: Architecture | None,
+    trained: TrainedNetwork | None,
 ) -> dict[str, Any]:
     """Converts a network, verifies the file, and writes it with its description.
 
@@ -214,6 +215,7 @@ def export_network(
     """
     if trained is not None:
         architecture = trained.agree_on(architecture)
+    assert architecture is not None, "a network or a run is given"
     image_size = settings.image_size or (trained.image_size if trained else _IMAGE_SIZE)
     images, warnings = open_images(
         settings, trained, image_size, data.load, preprocessing.normalise
@@ -240,7 +242,7 @@ def export_network(
         num_classes=num_classes,
         quantize=settings.quantize,
         dataset=images.dataset,
-        step=trained and trained.step,
+        step=None if trained is None else trained.step,
         calibrated_on=calibration and calibration.description,
         compared_on=tested.description,
         comparison=comparison,

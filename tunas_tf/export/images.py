@@ -1,7 +1,9 @@
 """The images that a file is calibrated and verified with: of a dataset, else random ones."""
 
 import dataclasses
-from typing import Any, Callable, Iterable, Iterator, NamedTuple, Optional
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +13,9 @@ from tunas_tf.data import preprocessing
 from tunas_tf.data.splits import SplitDataset
 from tunas_tf.export.quantization import MIN_REPRESENTATIVE_IMAGES
 
-__all__ = ["ExportImages", "Sample", "random_images"]
+__all__ = ["DatasetType", "ExportImages", "Sample", "random_images"]
+
+DatasetType = TypeVar("DatasetType", bound=SplitDataset)
 
 _BATCH_SIZE = 32
 
@@ -70,7 +74,7 @@ class Sample(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class ExportImages:
+class ExportImages(Generic[DatasetType]):
     """Where the images come from.
 
     Attributes:
@@ -80,7 +84,7 @@ class ExportImages:
       normalise: what prepares random images, from pixels.
     """
 
-    dataset: Optional[SplitDataset]
+    dataset: DatasetType | None
     train_split: str
     test_split: str
     image_size: int
@@ -124,7 +128,7 @@ class ExportImages:
         return Sample(
             f"{num_images} images of {self.dataset.name}, {self.test_split}",
             num_images,
-            self._first_test_images(num_images),
+            self._first_test_images(self.dataset, num_images),
         )
 
     def _random(self, num_images: int, seed: int) -> Sample:
@@ -133,12 +137,12 @@ class ExportImages:
         batches = [(images[start : start + _BATCH_SIZE], None) for start in starts]
         return Sample(f"{num_images} random images", num_images, batches)
 
-    def _first_test_images(self, num_images: int):
+    def _first_test_images(self, dataset: SplitDataset, num_images: int):
         left = num_images
-        batches = self.dataset.evaluation_batches(self.test_split, _BATCH_SIZE)
+        batches = dataset.evaluation_batches(self.test_split, _BATCH_SIZE)
         for images, labels, weights in batches.as_numpy_iterator():
             number = min(left, int(weights.sum()))  # The padding of the last batch comes last.
-            yield images[:number], tf.nest.map_structure(lambda x: x[:number], labels)
+            yield tf.nest.map_structure(operator.itemgetter(slice(number)), (images, labels))
             left -= number
             if not left:
                 return

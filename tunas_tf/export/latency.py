@@ -17,12 +17,13 @@ import dataclasses
 import datetime
 import hashlib
 import os
-from typing import Any, Optional, Protocol, Sequence, Union
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
 from tunas_tf.common.errors import InputError
-from tunas_tf.common.json_files import read_bytes
+from tunas_tf.common.json_files import VERSIONS, read_bytes
 
 __all__ = [
     "Backend",
@@ -39,13 +40,12 @@ __all__ = [
 ]
 
 _FORMAT = "tunas_tf latency"
-_VERSION = 1
 
 # Of a FlatBuffer, whose offsets have 32 bits and a sign.
 _MAX_MODEL_BYTES = 2**31
 
 # A model to measure: the contents of a .tflite file, or its path.
-Model = Union[bytes, str, os.PathLike]
+Model = bytes | str | os.PathLike
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,11 +68,11 @@ class Latency:
     max_ms: float
     num_runs: int
     num_warmup_runs: int
-    median_ms: Optional[float] = None
-    p5_ms: Optional[float] = None
-    p10_ms: Optional[float] = None
-    p90_ms: Optional[float] = None
-    p95_ms: Optional[float] = None
+    median_ms: float | None = None
+    p5_ms: float | None = None
+    p10_ms: float | None = None
+    p90_ms: float | None = None
+    p95_ms: float | None = None
     num_interleaved: int = 1
 
     @property
@@ -110,12 +110,12 @@ class Provenance:
     runtime: str
     num_threads: int
     date: str
-    runtime_version: Optional[str] = None
-    runtime_sha256: Optional[str] = None
-    runtime_abi: Optional[str] = None
-    delegate: Optional[str] = None
-    taskset: Optional[str] = None
-    serial_sha256: Optional[str] = None
+    runtime_version: str | None = None
+    runtime_sha256: str | None = None
+    runtime_abi: str | None = None
+    delegate: str | None = None
+    taskset: str | None = None
+    serial_sha256: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +129,7 @@ class Measurement:
     model_sha256: str
     latency: Latency
     provenance: Provenance
-    estimated_ms: Optional[float] = None
+    estimated_ms: float | None = None
 
 
 class Backend(Protocol):
@@ -157,8 +157,9 @@ def model_name(model: Model) -> str:
 
 def read_model(model: Model) -> bytes:
     """The contents of a .tflite file; raises InputError if it cannot be read or is none."""
-    content = model
-    if not isinstance(model, bytes):
+    if isinstance(model, bytes):
+        content = model
+    else:
         try:
             content = read_bytes(model, _MAX_MODEL_BYTES)
         except OSError as error:
@@ -206,6 +207,6 @@ def to_json(measurements: Sequence[Measurement]) -> dict[str, Any]:
     """The contents of a latency.json."""
     return {
         "format": _FORMAT,
-        "version": _VERSION,
+        "version": VERSIONS["latency"],
         "measurements": [dataclasses.asdict(measurement) for measurement in measurements],
     }

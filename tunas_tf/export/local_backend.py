@@ -9,7 +9,8 @@ import os
 import platform
 import re
 import time
-from typing import Callable, Optional, Protocol, Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import ai_edge_litert
 import numpy as np
@@ -91,8 +92,7 @@ class _LoadedModel:
             raise self._refusal(error) from None
         generator = np.random.default_rng(seed=0)
         self._inputs = [
-            (details["index"], self._random_input(details, generator))
-            for details in inputs
+            (details["index"], self._random_input(details, generator)) for details in inputs
         ]
 
     def prepare(self) -> None:
@@ -155,7 +155,7 @@ def _cpu_name() -> str:
     return found[1].strip() if found else platform.processor() or platform.machine()
 
 
-def _affinity() -> Optional[str]:
+def _affinity() -> str | None:
     """Mask of the cores that this process is bound to, hexadecimal; None: to no fewer than all."""
     if not hasattr(os, "sched_getaffinity"):
         return None

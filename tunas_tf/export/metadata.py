@@ -4,12 +4,14 @@ import dataclasses
 import importlib.metadata
 import os
 import platform
-from typing import Any, Callable, Optional
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tunas_tf import __version__
+from tunas_tf.common.json_files import VERSIONS
 from tunas_tf.data import ClassificationDataset, preprocessing
 from tunas_tf.export import operators, output
 from tunas_tf.export.conversion import INPUT, OUTPUT
@@ -31,8 +33,6 @@ __all__ = [
     "tensor_text",
     "to_text",
 ]
-
-_VERSION = 1
 
 
 def normalisation(normalise: Callable[[np.ndarray], tf.Tensor]) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def normalisation(normalise: Callable[[np.ndarray], tf.Tensor]) -> dict[str, Any
     }
 
 
-def _preprocessing(dataset: Optional[ClassificationDataset], image_size: int) -> dict[str, Any]:
+def _preprocessing(dataset: ClassificationDataset | None, image_size: int) -> dict[str, Any]:
     """How images become the network's input."""
     crop, fraction = None, None  # They depend on the images, and perhaps none are known.
     if dataset is not None and dataset.takes_whole_images:
@@ -100,7 +100,7 @@ def _versions() -> dict[str, str]:
 
 
 def describe_file(
-    path: str, tflite: bytes, quantize: str, calibrated_on: Optional[str]
+    path: str, tflite: bytes, quantize: str, calibrated_on: str | None
 ) -> dict[str, Any]:
     """What is noted of any exported file.
 
@@ -112,7 +112,7 @@ def describe_file(
     """
     return {
         "format": output.FORMAT,
-        "version": _VERSION,
+        "version": VERSIONS["export"],
         "file": {"name": os.path.basename(path), "bytes": len(tflite), "sha256": sha256(tflite)},
         "signature": "serving_default",
         "input": describe_tensor(INPUT, TFLiteNetwork(tflite).input),
@@ -133,9 +133,9 @@ def describe(
     architecture: Architecture,
     num_classes: int,
     quantize: str,
-    dataset: Optional[ClassificationDataset],
-    step: Optional[int],
-    calibrated_on: Optional[str],
+    dataset: ClassificationDataset | None,
+    step: int | None,
+    calibrated_on: str | None,
     compared_on: str,
     comparison: Comparison,
     warnings: list[str],

@@ -1,7 +1,8 @@
 """What a .tflite file consists of: the names of its operators, read from the file itself."""
 
 import collections
-from typing import Iterable, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from ai_edge_litert import schema_py_generated as schema
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tunas_tf.common import checks
 from tunas_tf.common.errors import InputError
-from tunas_tf.common.json_files import parse_json, read_bytes
+from tunas_tf.common.json_files import check_version, parse_json, read_bytes
 from tunas_tf.search_space.architecture import Architecture, network_from_json
 
 __all__ = ["FORMAT", "check", "metadata_path", "read_network", "write"]
@@ -62,8 +62,11 @@ def read_network(model: str) -> Architecture:
     path = metadata_path(model)
     try:
         description = parse_json(read_bytes(path))
+        check_version(path, description, "export")
         _DESCRIPTION(description)
         return network_from_json(description["architecture"])
+    except InputError:
+        raise
     except (OSError, ValueError):
         raise InputError(
             f"there is no description of the network in {model}: {path} is missing or something "

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from typing import Iterator
+from collections.abc import Iterator
 
 __all__ = ["quiet_native_code"]
 

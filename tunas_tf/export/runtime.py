@@ -1,7 +1,7 @@
 """Running the contents of a .tflite file on this machine, with LiteRT."""
 
 import os
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -25,7 +25,7 @@ class TensorInfo(NamedTuple):
     name: str
     shape: tuple[int, ...]
     dtype: str
-    affine: Optional[Affine]
+    affine: Affine | None
 
 
 def _tensor_info(details: dict) -> TensorInfo:
@@ -44,7 +44,7 @@ class TFLiteNetwork:
       outputs: its tensors, by their names in the signature, or in the file if it has none.
     """
 
-    def __init__(self, tflite: bytes, num_threads: Optional[int] = None):
+    def __init__(self, tflite: bytes, num_threads: int | None = None):
         """Loads the contents of a file, for so many threads; None: all CPU cores."""
         with quiet_native_code():
             self._interpreter = Interpreter(

@@ -1,6 +1,7 @@
 """The network of a run of train_eval: what it is, and its weights."""
 
 import dataclasses
+
 import tf_keras
 
 from tunas_tf.export import trained_run

@@ -2,7 +2,8 @@
 
 import contextlib
 import dataclasses
-from typing import Any, Iterator, Optional
+from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -43,12 +44,12 @@ class TrainedRun:
     num_classes: int
     path_dropout_rate: float
     dataset: str
-    dataset_dir: Optional[str]
-    reward_fraction: Optional[float]
+    dataset_dir: str | None
+    reward_fraction: float | None
     train_split: str
     test_split: str
 
-    def agree_on(self, architecture: Optional[Architecture]) -> Architecture:
+    def agree_on(self, architecture: Architecture | None) -> Architecture:
         """`architecture`, or that of the run if None; InputError if these are two networks."""
         if architecture is None:
             return self.architecture

@@ -7,7 +7,7 @@ it may read and write where it should not, which ends the process.
 
 import multiprocessing
 import signal
-from typing import Optional, Sequence
+from collections.abc import Sequence
 
 from tunas_tf.common.errors import InputError, one_line
 from tunas_tf.export.latency import read_model
@@ -38,7 +38,7 @@ def _try(connection, models: Sequence[str], num_threads: int, use_xnnpack: bool)
         connection.send_bytes(problem.encode(errors="replace"))
 
 
-def _end(exit_code: Optional[int]) -> str:
+def _end(exit_code: int | None) -> str:
     """How a process ended, as a clause."""
     if exit_code is None:
         return "does not answer any more"

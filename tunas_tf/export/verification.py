@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Callable, Iterable, Optional
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import tensorflow as tf
@@ -12,10 +12,10 @@ from tunas_tf.common.errors import InputError
 from tunas_tf.export.runtime import TFLiteNetwork
 
 __all__ = [
+    "MAX_ACCURACY_LOSS",
     "Comparison",
     "Difference",
     "Differences",
-    "MAX_ACCURACY_LOSS",
     "accuracy_loss",
     "compare",
     "float32_tolerance",
@@ -118,8 +118,8 @@ class Comparison:
     largest_logit: float
     relative_error: float
     top1_agreement: float
-    keras_accuracy: Optional[float]
-    tflite_accuracy: Optional[float]
+    keras_accuracy: float | None
+    tflite_accuracy: float | None
 
 
 class _Sums:
@@ -130,7 +130,7 @@ class _Sums:
         self.agreements = self.keras_right = self.tflite_right = 0
         self.labelled = True
 
-    def add(self, expected: np.ndarray, found: np.ndarray, labels: Optional[np.ndarray]) -> None:
+    def add(self, expected: np.ndarray, found: np.ndarray, labels: np.ndarray | None) -> None:
         self.differences.add(expected, found)
         expected_classes, found_classes = expected.argmax(axis=-1), found.argmax(axis=-1)
         self.agreements += int((expected_classes == found_classes).sum())
@@ -156,7 +156,7 @@ class _Sums:
 def compare(
     network: tf_keras.Model,
     tflite_network: TFLiteNetwork,
-    batches: Iterable[tuple[np.ndarray, Optional[np.ndarray]]],
+    batches: Iterable[tuple[np.ndarray, np.ndarray | None]],
     on_batch: Callable[[int], None] = lambda num_images: None,
 ) -> Comparison:
     """Runs both networks on the same images.
@@ -226,7 +226,7 @@ def require_same(comparison: Comparison, quantize: str) -> None:
     require_close(difference, quantize, "logits", float32_tolerance(comparison.largest_logit))
 
 
-def accuracy_loss(comparison: Comparison) -> Optional[float]:
+def accuracy_loss(comparison: Comparison) -> float | None:
     """By how much the file is less accurate than Keras: 0.02 is two points."""
     if comparison.keras_accuracy is None or comparison.tflite_accuracy is None:
         return None

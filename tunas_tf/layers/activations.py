@@ -1,6 +1,6 @@
 """The activations of the search spaces, by name."""
 
-from typing import Callable
+from collections.abc import Callable
 
 import tensorflow as tf
 

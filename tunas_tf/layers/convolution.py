@@ -1,6 +1,6 @@
 """Convolutions that use only a prefix of their input and output channels."""
 
-from typing import Any, Optional
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -52,7 +52,7 @@ class MaskedConv2D(tf_keras.layers.Layer):
             initializer=self.kernel_initializer,
             autocast=False,
         )
-        self.bias = None
+        self.bias: Any = None
         if self.use_bias:
             self.bias = self.add_weight(
                 name="bias", shape=(self.filters,), initializer="zeros", autocast=False
@@ -70,7 +70,7 @@ class MaskedConv2D(tf_keras.layers.Layer):
         inputs: tf.Tensor,
         active_input_filters: ActiveFilters = None,
         active_filters: ActiveFilters = None,
-        kernel: Optional[tf.Tensor] = None,
+        kernel: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """[batch, height, width, input filters] -> [batch, height', width', filters].
 
@@ -133,7 +133,7 @@ class MaskedDepthwiseConv2D(tf_keras.layers.Layer):
         self,
         inputs: tf.Tensor,
         active_filters: ActiveFilters = None,
-        kernel: Optional[tf.Tensor] = None,
+        kernel: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """[batch, height, width, filters] -> [batch, height', width', filters].
 

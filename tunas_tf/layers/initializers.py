@@ -1,6 +1,7 @@
 """Initialisers that Keras gets wrong."""
 
-from typing import Any, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -22,7 +23,7 @@ class DepthwiseHeNormal(tf_keras.initializers.Initializer):
       seed: makes every call return the same values; None draws new ones.
     """
 
-    def __init__(self, seed: Optional[int] = None):
+    def __init__(self, seed: int | None = None):
         self.seed = seed
 
     def __call__(self, shape: Sequence[int], dtype=None) -> tf.Tensor:

@@ -14,9 +14,9 @@ None stands for all channels in both. The number may differ from step to step an
 replica to replica.
 """
 
-import numbers
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple, TypeAlias
 
+import numpy as np
 import tensorflow as tf
 
 from tunas_tf.common.errors import InputError
@@ -31,10 +31,10 @@ class Sliced(NamedTuple):
       filters: int32 scalar.
     """
 
-    filters: Union[int, tf.Tensor]
+    filters: int | tf.Tensor
 
 
-ActiveFilters = Optional[Union[int, tf.Tensor, Sliced]]
+ActiveFilters: TypeAlias = int | tf.Tensor | Sliced | None
 
 
 def active_part(values: tf.Tensor, active: dict[int, ActiveFilters]) -> tf.Tensor:
@@ -74,9 +74,9 @@ def widen(values: tf.Tensor, size: int) -> tf.Tensor:
     return wide
 
 
-def _check(width: ActiveFilters, size: Optional[int]) -> None:
+def _check(width: ActiveFilters, size: int | None) -> None:
     filters = width.filters if isinstance(width, Sliced) else width
-    if isinstance(filters, numbers.Integral) and size is not None and not 0 <= filters <= size:
+    if isinstance(filters, (int, np.integer)) and size is not None and not 0 <= filters <= size:
         raise InputError(
             f"{filters} active filters were asked of a layer that has {size}; give 0 to {size}, "
             "or build the layer wider."

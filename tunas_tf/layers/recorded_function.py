@@ -1,6 +1,7 @@
 """A traced function and, as a second function, its backward pass."""
 
-from typing import Any, Callable, NamedTuple, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 from tensorflow.python.eager import record

@@ -1,7 +1,9 @@
 """Choice between options in the graph: only the selected one runs, forward and backward."""
 
 import collections
-from typing import Any, Callable, Sequence, Union
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -70,9 +72,7 @@ class _GraphSwitch:
     Here all branches save theirs in the same places, as many as the longest one needs.
     """
 
-    def __init__(
-        self, mask, selected, functions: Sequence[RecordedFunction], rematerialize: bool
-    ):
+    def __init__(self, mask, selected, functions: Sequence[RecordedFunction], rematerialize: bool):
         """
         Args:
           mask: float [n].
@@ -135,8 +135,8 @@ class _GraphSwitch:
 
     def _gradients(self, sources, saved, output_gradients) -> dict[int, tf.Tensor]:
         """The gradients of the `sources` that any branch uses, by id."""
-        reached = {id(source) for f in self.functions for source in f.sources} & set(sources)
-        reached = [key for key in sources if key in reached]
+        used = {id(source) for f in self.functions for source in f.sources}
+        reached = [key for key in sources if key in used]
         shapes = [_shape(sources[key]) for key in reached]
         with tf.control_dependencies(output_gradients):
             # XLA wants the same shapes from all branches, which costs time and memory.
@@ -155,7 +155,8 @@ class _GraphSwitch:
             return dense(_by_id(function, function.backward(own, output_gradients)))
 
         def backward_sum():
-            totals, last = {}, output_gradients
+            totals: dict[int, tf.Tensor] = {}
+            last = output_gradients
             for function, weight in zip(self.functions, self.weights):
                 scaled = [_scaled(gradient, weight) for gradient in output_gradients]
                 found = _recompute(function, scaled, after=last)
@@ -186,14 +187,14 @@ class _Places:
         Args:
           users: for each function, the types of its tensors.
         """
-        counts = collections.Counter()
+        counts: collections.Counter[tf.DType] = collections.Counter()
         for dtypes in users:
             counts |= collections.Counter(dtypes)
         self.dtypes = list(counts.elements())
 
     def put(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """All places, filled with `tensors` and where there are too few with zeros."""
-        waiting = collections.defaultdict(collections.deque)
+        waiting: dict[tf.DType, Any] = collections.defaultdict(collections.deque)
         for tensor in tensors:
             waiting[tensor.dtype].append(tensor)
         return [
@@ -203,7 +204,7 @@ class _Places:
 
     def take(self, dtypes: Sequence[tf.DType], places: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """What a function with tensors of these types has put into `places`."""
-        filled = collections.defaultdict(collections.deque)
+        filled: dict[tf.DType, Any] = collections.defaultdict(collections.deque)
         for dtype, tensor in zip(self.dtypes, places):
             filled[dtype].append(tensor)
         return [filled[dtype].popleft() for dtype in dtypes]
@@ -222,7 +223,7 @@ def _recompute(
     return _by_id(function, function.backward(saved, output_gradients))
 
 
-def _shape(source: Union[tf.Tensor, tf.Variable]):
+def _shape(source: tf.Tensor | tf.Variable):
     return source.shape if source.shape.is_fully_defined() else tf.shape(source)
 
 
@@ -264,7 +265,7 @@ class Switch(tf_keras.layers.Layer):
         """
         return switch(
             option_mask,
-            [lambda option=option: option(inputs, **kwargs) for option in self.options],
+            [functools.partial(option, inputs, **kwargs) for option in self.options],
             self.rematerialize,
         )
 

@@ -1,6 +1,6 @@
 """The skip option: a layer whose output is zero."""
 
-from typing import Any, Optional
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -21,7 +21,7 @@ class Zero(tf_keras.layers.Layer):
       strides: step in both directions.
     """
 
-    def __init__(self, filters: Optional[int] = None, strides: int = 1, **kwargs):
+    def __init__(self, filters: int | None = None, strides: int = 1, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
         self.strides = strides

@@ -11,7 +11,8 @@ float32: half the sum of squares of the kernels in use.
 active sizes, by the names that the layers of a stand-alone network have.
 """
 
-from typing import Any, Callable, NamedTuple, Optional, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -43,13 +44,14 @@ class Width(NamedTuple):
     """How many channels a sample uses at one point.
 
     Attributes:
-      option: int32 scalar, which of the possible counts it is; 0 if they are all equal.
+      option: int32 index, which of the possible counts it is: a scalar, or a vector where they
+        are a table; 0 if they are all equal.
       filters: int32 scalar, the active channels; None if always all of them are.
       is_sliced: whether tensors have the active channels only.
     """
 
     option: Any
-    filters: Optional[tf.Tensor]
+    filters: tf.Tensor | None
     is_sliced: bool = False
 
     @property
@@ -59,11 +61,12 @@ class Width(NamedTuple):
             return self.filters
         return layers.Sliced(self.filters)
 
-    def select(self, counts: Sequence[int], option) -> "Width":
+    def select(self, counts: np.ndarray | tf.Tensor, option) -> "Width":
         """The width of another point of the same network, with these possible counts."""
-        if len(set(counts)) == 1:
+        # In a graph for any sizes they are a tensor, which nothing is known of.
+        if isinstance(counts, np.ndarray) and counts.min() == counts.max():
             return Width(0, None, self.is_sliced)
-        filters = tf.gather(np.array(counts, np.int32), option)
+        filters = tf.gather_nd(counts, tf.reshape(option, [-1]))
         return Width(option, filters, self.is_sliced)
 
 
@@ -72,7 +75,8 @@ def width_of(counts: FilterCounts, masks: tf.Tensor, is_sliced: bool) -> Width:
     fixed = Width(0, None, is_sliced)
     if counts.position is None:
         return fixed
-    return fixed.select(counts.options, selected(masks, counts.position, len(counts.options)))
+    options = np.array(counts.options, np.int32)
+    return fixed.select(options, selected(masks, counts.position, len(options)))
 
 
 def selected(masks: tf.Tensor, position: int, num_options: int) -> tf.Tensor:
@@ -137,11 +141,12 @@ def _norm_weights(module, filters: int) -> Weights:
 class SqueezeExcite(tf_keras.layers.Layer):
     """Squeeze-and-excite on any of the given widths."""
 
-    def __init__(self, counts: Sequence[int]):
+    def __init__(self, counts: np.ndarray):
         super().__init__(name="squeeze_excite")
-        self.squeezed_counts = [operations.squeeze_excite_filters(count) for count in counts]
-        self.gate = layers.MaskedSqueezeExcite(max(self.squeezed_counts), name="gate")
-        self.gate.build((None, None, None, max(counts)))
+        squeezed = [operations.squeeze_excite_filters(int(count)) for count in counts.flat]
+        self.squeezed_counts = np.array(squeezed, np.int32).reshape(counts.shape)
+        self.gate = layers.MaskedSqueezeExcite(max(squeezed), name="gate")
+        self.gate.build((None, None, None, int(counts.max())))
 
     def call(self, inputs, masks, input_width: Width, output_width: Width):
         squeezed = output_width.select(self.squeezed_counts, output_width.option)
@@ -182,7 +187,8 @@ class Zero(tf_keras.layers.Layer):
 
     def __init__(self, filters: int):
         super().__init__()
-        self.zero = layers.Zero(filters)
+        # An array, as all counts that modules of one definition may differ in.
+        self.zero = layers.Zero(np.array(filters, np.int32))
 
     def call(self, inputs, masks, input_width: Width, output_width: Width):
         return self.zero(inputs, input_width.active, output_width.active), tf.zeros([])

@@ -6,6 +6,7 @@ them (kernel sizes, expansions) share its 1x1 convolutions.
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
@@ -24,14 +25,14 @@ from tunas_tf.search_space import spec, traversal
 if TYPE_CHECKING:
     from tunas_tf.models.modules import Builder
 
-__all__ = ["Bottleneck", "FusedBottleneck", "SeparableConv", "TuckerBottleneck"]
+__all__ = ["Bottleneck", "FusedBottleneck", "HiddenFilters", "SeparableConv", "TuckerBottleneck"]
 
 
-class _HiddenFilters:
+class HiddenFilters:
     """How many channels there are inside a layer: fixed, a multiple of others, or a choice.
 
     Attributes:
-      counts: the count at [input option, output option, own option], flattened.
+      counts: int32 [own options, input options, output options].
       largest: the highest of them.
     """
 
@@ -48,30 +49,31 @@ class _HiddenFilters:
             self._position, options = builder.positions[path], value.choices
         self._num_options = len(options)
         self._inputs, self._outputs = builder.slot.inputs.options, builder.slot.outputs.options
-        self.counts = [
+        counts = [
             option.filters(inputs, outputs, builder.base)
             if isinstance(option, spec.Expansion)
             else option
+            for option in options
             for inputs in self._inputs
             for outputs in self._outputs
-            for option in options
         ]
-        self.largest = max(self.counts)
+        shape = len(options), len(self._inputs), len(self._outputs)
+        self.counts = np.array(counts, np.int32).reshape(shape)
+        self.largest = max(counts)
 
     def width(self, masks: tf.Tensor, input_width: Width, output_width: Width) -> Width:
         """The width in a sample."""
         own = 0
         if self._position is not None:
             own = selected(masks, self._position, self._num_options)
-        pair = input_width.option * len(self._outputs) + output_width.option
-        return output_width.select(self.counts, pair * self._num_options + own)
+        option = tf.stack([own, input_width.option, output_width.option])
+        return output_width.select(self.counts, option)
 
     def at(self, indices, input_filters: int, filters: int) -> int:
         """The count in one architecture."""
         own = 0 if self._position is None else indices[self._position]
-        pair = self._inputs.index(input_filters) * len(self._outputs)
-        pair += self._outputs.index(filters)
-        return self.counts[pair * self._num_options + own]
+        option = own, self._inputs.index(input_filters), self._outputs.index(filters)
+        return int(self.counts[option])
 
 
 class SeparableConv(tf_keras.layers.Layer):
@@ -108,7 +110,7 @@ class Bottleneck(tf_keras.layers.Layer):
         super().__init__()
         inputs, outputs = builder.slot.inputs, builder.slot.outputs
         self.activation = layers.activation(node.activation)
-        self.hidden = _HiddenFilters(builder, node.expansion, traversal.join(path, "expansion"))
+        self.hidden = HiddenFilters(builder, node.expansion, traversal.join(path, "expansion"))
         expanded = self.hidden.largest
         self.expand = Convolution("expand", inputs.largest, expanded, 1)
         self.depthwise = builder.choice(
@@ -156,7 +158,7 @@ class FusedBottleneck(tf_keras.layers.Layer):
         super().__init__()
         inputs, outputs = builder.slot.inputs, builder.slot.outputs
         self.activation = layers.activation(node.activation)
-        self.hidden = _HiddenFilters(builder, node.expansion, traversal.join(path, "expansion"))
+        self.hidden = HiddenFilters(builder, node.expansion, traversal.join(path, "expansion"))
         expanded = self.hidden.largest
         self.expand = builder.choice(
             node.kernel_size,
@@ -186,10 +188,10 @@ class TuckerBottleneck(tf_keras.layers.Layer):
     def __init__(self, builder: "Builder", node: spec.TuckerBottleneck, path: str):
         super().__init__()
         self.activation = layers.activation(node.activation)
-        self.before = _HiddenFilters(
+        self.before = HiddenFilters(
             builder, node.input_compression, traversal.join(path, "input_compression")
         )
-        self.after = _HiddenFilters(
+        self.after = HiddenFilters(
             builder, node.output_compression, traversal.join(path, "output_compression")
         )
         before, after = self.before.largest, self.after.largest

@@ -1,6 +1,7 @@
 """From a layer of a search space to a module with the weights of all its options."""
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -98,9 +99,7 @@ class Builder:
         return Residual(self.build(node, path))
 
 
-def build_module(
-    slot: LayerSlot, base: int, rematerialize: bool = False
-) -> tf_keras.layers.Layer:
+def build_module(slot: LayerSlot, base: int, rematerialize: bool = False) -> tf_keras.layers.Layer:
     """The module of a layer of the tower, all its options included.
 
     Args:

@@ -1,7 +1,7 @@
 """An architecture as an ordinary Keras network, for training from scratch and for export."""
 
 import dataclasses
-from typing import Optional, Sequence, Union
+from collections.abc import Sequence
 
 import tensorflow as tf
 import tf_keras
@@ -69,9 +69,7 @@ class _Layers:
         return tf_keras.layers.Multiply(name=f"{self.name}_gate")([x, gate])
 
     def pool(self, x, role="pool"):
-        return tf_keras.layers.GlobalAveragePooling2D(
-            keepdims=True, name=f"{self.name}_{role}"
-        )(x)
+        return tf_keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{self.name}_{role}")(x)
 
     def drop_path(self, x):
         """Zeroes whole examples at random in training, and scales the others up (keep-scaled)."""
@@ -188,7 +186,7 @@ def build_backbone(
 def build_classifier(
     architecture: Architecture,
     num_classes: int,
-    image_size: Optional[int] = None,
+    image_size: int | None = None,
     dropout_rate: float = 0.0,
     batch_norm_momentum: float = 0.99,
     path_dropout_rate: float = 0.0,
@@ -238,7 +236,7 @@ def build_layers(
     return tf_keras.Model(inputs, x, name="layers")
 
 
-def kernels(network: Union[tf_keras.Model, tf_keras.layers.Layer]) -> list[tf.Variable]:
+def kernels(network: tf_keras.Model | tf_keras.layers.Layer) -> list[tf.Variable]:
     """The variables that weight decay applies to: kernels, not biases or batch norm."""
     found = []
     for layer in network.submodules:

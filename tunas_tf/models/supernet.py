@@ -1,6 +1,7 @@
 """The one-shot model: every architecture of a search space in one set of weights."""
 
-from typing import NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +14,7 @@ from tunas_tf.models.modules import build_module
 from tunas_tf.models.shared_calls import SharedCalls
 from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space import spec
+from tunas_tf.search_space.operations import output_size
 from tunas_tf.search_space.slots import layer_slots
 
 __all__ = ["EXECUTIONS", "Supernet", "SupernetOutput", "copy_weights"]
@@ -30,12 +32,12 @@ class SupernetOutput(NamedTuple):
       l2_loss: float32 scalar, half the sum of squares of the kernels that the sample uses.
     """
 
-    logits: Optional[tf.Tensor]
+    logits: tf.Tensor | None
     endpoints: tuple[tf.Tensor, ...]
     l2_loss: tf.Tensor
 
     @property
-    def predictions(self) -> Optional[tf.Tensor]:
+    def predictions(self) -> tf.Tensor | None:
         """The logits."""
         return self.logits
 
@@ -71,9 +73,7 @@ class Supernet(tf_keras.Model):
     ):
         super().__init__(name="supernet")
         if execution not in EXECUTIONS:
-            raise InputError(
-                f"the execution is {execution!r}; use one of {', '.join(EXECUTIONS)}."
-            )
+            raise InputError(f"the execution is {execution!r}; use one of {', '.join(EXECUTIONS)}.")
         self.space = space
         self.num_classes = num_classes
         self.execution = execution
@@ -84,7 +84,7 @@ class Supernet(tf_keras.Model):
             else build_module(slot, space.filter_base, rematerialize)
             for slot in self.slots
         ]
-        self.shared_calls = SharedCalls()
+        self.shared_calls = SharedCalls(any_size=execution == "slice")
         self.classifier = None
         if num_classes:
             self.classifier = layers.MaskedConv2D(
@@ -101,6 +101,7 @@ class Supernet(tf_keras.Model):
         del training  # Nothing here differs between training and validation.
         is_sliced = self.execution == "slice"
         outputs, l2_loss, endpoints = images, tf.zeros([]), []
+        sizes = images.shape[1:3]
         for slot, module in zip(self.slots, self.tower):
             if module is None:
                 endpoints.append(layers.widen(outputs, slot.inputs.largest))
@@ -110,15 +111,18 @@ class Supernet(tf_keras.Model):
             own_masks = masks[first : first + len(slot.positions)]
             input_width = width_of(slot.inputs, masks, is_sliced)
             output_width = width_of(slot.outputs, masks, is_sliced)
+            definition = slot.layer
+            if not is_sliced:  # Masks need static widths.
+                definition = slot.layer, slot.inputs.options, slot.outputs.options
             outputs, loss = self.shared_calls(
-                (slot.layer, slot.inputs.options, slot.outputs.options),
-                module,
-                outputs,
-                own_masks,
-                input_width,
-                output_width,
+                definition, module, outputs, own_masks, input_width, output_width
             )
             l2_loss += loss
+            if is_sliced and not tf.executing_eagerly():
+                # Endpoints have static sizes, which functions for any size do not know.
+                sizes = [size and output_size(slot.layer, size) for size in sizes]
+                channels = slot.outputs.largest if output_width.filters is None else None
+                outputs.set_shape([images.shape[0], *sizes, channels])
         if self.classifier is None:
             return SupernetOutput(None, tuple(endpoints), l2_loss)
         active = width_of(self.slots[-1].outputs, masks, is_sliced).active
@@ -127,9 +131,7 @@ class Supernet(tf_keras.Model):
         return SupernetOutput(tf.reduce_mean(logits, axis=[1, 2]), tuple(endpoints), l2_loss)
 
 
-def copy_weights(
-    supernet: Supernet, indices: Sequence[int], network: tf_keras.Model
-) -> None:
+def copy_weights(supernet: Supernet, indices: Sequence[int], network: tf_keras.Model) -> None:
     """Gives a stand-alone network the weights that its architecture has in the supernet.
 
     Args:

@@ -2,7 +2,8 @@
 
 import base64
 import io
-from typing import NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -57,7 +58,7 @@ class Strip(NamedTuple):
 
     title: str
     options: Sequence[str]
-    chosen: Optional[int]
+    chosen: int | None
     probabilities: np.ndarray
 
 
@@ -98,7 +99,7 @@ def curves(
     series: Sequence[Series],
     ylabel: str,
     last_step: int,
-    target: Optional[float] = None,
+    target: float | None = None,
     tolerance: float = 0.0,
 ) -> str:
     """Lines over the steps of a run, as a data URI.

@@ -3,7 +3,7 @@
 import collections
 import glob
 import os
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class ChoiceHistory(NamedTuple):
         return total
 
 
-def read(directory: str, space: spec.SearchSpace) -> Optional[ChoiceHistory]:
+def read(directory: str, space: spec.SearchSpace) -> ChoiceHistory | None:
     """Reads the TensorBoard events of a search; None if there are none yet.
 
     A search that was resumed has several files, and may have written a step twice: the later
@@ -68,7 +68,7 @@ def read(directory: str, space: spec.SearchSpace) -> Optional[ChoiceHistory]:
 
 
 def _words(name: str) -> str:
-    """"SeparableConv" -> "separable conv"; "kernel_size" -> "kernel"."""
+    """ "SeparableConv" -> "separable conv"; "kernel_size" -> "kernel"."""
     spaced = "".join(f" {c.lower()}" if c.isupper() else c for c in name).strip()
     return {"kernel_size": "kernel", "squeeze_and_excite": "SE"}.get(spaced, spaced).replace(
         "_", " "
@@ -88,7 +88,7 @@ def describe_option(option) -> str:
 
 def describe_choice(
     choices: tuple[traversal.Choice, ...], position: int
-) -> tuple[int, Optional[int], str]:
+) -> tuple[int, int | None, str]:
     """Where a choice stands: block, layer within it (None: the whole block), and what it decides.
 
     Where the layer may be of several operations, as "tucker conv kernel".

@@ -2,7 +2,7 @@
 
 import glob
 import os
-from typing import Any, Optional
+from typing import Any
 
 from tunas_tf.common import checks
 from tunas_tf.common.errors import InputError
@@ -68,11 +68,11 @@ _CONFIG = checks.record(
 )
 
 
-def _percent(value: Optional[float]) -> str:
+def _percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.1%}"
 
 
-def _number(value: Optional[float]) -> str:
+def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
@@ -156,7 +156,7 @@ def _networks(results: list[Result], unit: str) -> str:
     return page.section("Networks", page.table(header, rows))
 
 
-def _title(config: Optional[dict[str, Any]], results: list[Result]) -> tuple[str, str]:
+def _title(config: dict[str, Any] | None, results: list[Result]) -> tuple[str, str]:
     number = f"{len(results)} trained networks"
     if config is None:
         return "Does the search beat its rivals?", number
@@ -168,7 +168,7 @@ def _title(config: Optional[dict[str, Any]], results: list[Result]) -> tuple[str
     )
 
 
-def report(directory: str, config: Optional[dict[str, Any]]) -> str:
+def report(directory: str, config: dict[str, Any] | None) -> str:
     """The page of a comparison, finished or running.
 
     Args:
@@ -186,9 +186,7 @@ def report(directory: str, config: Optional[dict[str, Any]]) -> str:
     results = results_lib.read(path) if os.path.lexists(path) else []
     summary = read_json(directory, "summary.json", _SUMMARY)
     found = {kind: len(results_lib.of_kind(results, kind)) for kind in _KINDS}
-    content = [
-        page.cards({f"{_KINDS[kind]} trained": str(n) for kind, n in found.items() if n})
-    ]
+    content = [page.cards({f"{_KINDS[kind]} trained": str(n) for kind, n in found.items() if n})]
     if summary is None:
         content.append(
             page.note("There is no summary yet. This is what is known so far.", important=True)

@@ -5,7 +5,8 @@ Both are 380 units wide, about the width of a phone, so that their text can be r
 
 import html
 import math
-from typing import Any, NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from tunas_tf.reporting.layer_costs import LayerCosts
 
@@ -48,8 +49,8 @@ class Line(NamedTuple):
       number: its index among the rows.
     """
 
-    header: Optional[str] = None
-    row: Optional[dict[str, Any]] = None
+    header: str | None = None
+    row: dict[str, Any] | None = None
     number: int = -1
 
 
@@ -191,7 +192,7 @@ def unit_name(unit: str) -> str:
 
 
 def format_cost(cost: float, unit: str) -> str:
-    """"6.73 M multiply-adds", "149 k parameters", "84.4 ms"."""
+    """ "6.73 M multiply-adds", "149 k parameters", "84.4 ms"."""
     return f"{short_cost(cost, unit)} {unit_name(unit)}".strip()
 
 

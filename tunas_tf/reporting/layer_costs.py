@@ -1,6 +1,7 @@
 """Where the cost of a network goes."""
 
-from typing import Any, NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from tunas_tf.cost_model import CostModel, Table
 from tunas_tf.search_space import slots, spec, traversal

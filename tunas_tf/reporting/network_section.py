@@ -1,6 +1,6 @@
 """The section of a report that shows a network."""
 
-from typing import Any, Optional
+from typing import Any
 
 from tunas_tf.cost_model import CostModel
 from tunas_tf.reporting import drawing, page
@@ -36,7 +36,7 @@ def network_section(
     architecture: Architecture,
     image_size: int,
     num_classes: int,
-    cost_model: Optional[CostModel] = None,
+    cost_model: CostModel | None = None,
 ) -> str:
     """The network, block by block, and the cost of each layer.
 

@@ -1,7 +1,8 @@
 """One HTML page that needs nothing else: style, sections, figures, tables."""
 
 import html
-from typing import Any, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 __all__ = ["cards", "figure", "figures", "legend", "note", "page", "section", "settings", "table"]
 

@@ -3,7 +3,7 @@
 import base64
 import collections
 import os
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,12 +22,12 @@ _CHECK_METRICS = checks.mapping_of(checks.number())
 
 def read_json(
     directory: str, name: str, check: checks.Check = checks.anything
-) -> Optional[dict[str, Any]]:
+) -> dict[str, Any] | None:
     """The content of a JSON file of the run, None if it is not there (yet).
 
     Args:
       directory: of the run.
-      name: of the file.
+      name: of the file; without .json it is its kind, see `json_files.VERSIONS`.
       check: what its content must be, as of `checks`.
 
     Raises:
@@ -36,7 +36,7 @@ def read_json(
     path = os.path.join(directory, name)
     if not os.path.lexists(path):
         return None
-    value = json_files.read_json(path, _REMEDY)
+    value = json_files.read_json(path, _REMEDY, kind=name.removesuffix(".json"))
     try:
         check(value)
     except ValueError as error:
@@ -44,7 +44,7 @@ def read_json(
     return value
 
 
-def load_config(directory: str) -> Optional[dict[str, Any]]:
+def load_config(directory: str) -> dict[str, Any] | None:
     """config.json with the documents that it names; None if the directory holds no run."""
     if not os.path.lexists(os.path.join(directory, run_config.FILE_NAME)):
         return None

@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 from tunas_tf.common import checks
 from tunas_tf.common.errors import InputError
@@ -45,7 +45,7 @@ _ARCHITECTURE = checks.record(
 class _Choice(NamedTuple):
     """The network that the report shows; `note` says how it was chosen, or why there is none."""
 
-    architecture: Optional[Architecture]
+    architecture: Architecture | None
     note: str
 
 
@@ -56,7 +56,7 @@ def _chosen(directory: str) -> _Choice:
     if value is not None:
         step = value.get("provenance", {}).get("step")
         rule = {"feasible": "the most probable within the tolerance of the target"}.get(
-            value.get("select"), "the most probable option of every choice"
+            value.get("select", ""), "the most probable option of every choice"
         )
         when = "" if step is None else f" at step {step:,}"
         note = f"The network of architecture.json: {rule}{when}."
@@ -82,14 +82,14 @@ def _chosen(directory: str) -> _Choice:
     )
 
 
-def _quality_name(metrics: dict[str, Curve]) -> Optional[str]:
+def _quality_name(metrics: dict[str, Curve]) -> str | None:
     return next((name for name in sorted(metrics) if name.startswith(_QUALITY)), None)
 
 
-def _curves(metrics, config, history, target: Optional[float], unit: str) -> str:
+def _curves(metrics, config, history, target: float | None, unit: str) -> str:
     settings, derived = config["settings"], config["derived"]
     last_step = derived["total_steps"]
-    figures = []
+    figures: list[str] = []
 
     def add(title, ylabel, names, caption, **arguments):
         series = [
@@ -195,14 +195,14 @@ def _heat_maps(space: spec.SearchSpace, history, architecture, last_step: int) -
     return page.figures(*figures)
 
 
-def _key_figures(config, metrics, chosen: _Choice, cost_model: Optional[CostModel], target) -> str:
+def _key_figures(config, metrics, chosen: _Choice, cost_model: CostModel | None, target) -> str:
     values = {"progress": progress_text(config, metrics)}
     quality = _quality_name(metrics)
     if quality is not None:
         mean = charts.moving_mean(metrics[quality]).values[-1]
         name = quality.removeprefix(_QUALITY)
         values[f"{'AP' if name == 'ap' else name} of sampled networks"] = f"{mean:.1%}"
-    if target is not None:
+    if cost_model is not None:
         unit = cost_model.unit
         name = drawing.unit_name(unit)
         values[f"cost target ({name})"] = drawing.short_cost(target, unit)
@@ -252,9 +252,7 @@ def report(directory: str, config: dict[str, Any]) -> str:
         )
     if metrics:
         unit = "" if cost_model is None else cost_model.unit
-        content.append(
-            page.section("The search", _curves(metrics, config, history, target, unit))
-        )
+        content.append(page.section("The search", _curves(metrics, config, history, target, unit)))
     if history is not None:
         content.append(
             page.section(

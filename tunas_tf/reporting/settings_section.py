@@ -9,7 +9,7 @@ __all__ = ["progress_text", "settings_section"]
 
 
 def progress_text(config: dict[str, Any], metrics: dict[str, Curve]) -> str:
-    """"step 281 of 843", "finished, 843 steps"."""
+    """ "step 281 of 843", "finished, 843 steps"."""
     total = config["derived"]["total_steps"]
     step = max((int(curve.steps[-1]) for curve in metrics.values()), default=0)
     return f"finished, {total:,} steps" if step >= total else f"step {step:,} of {total:,}"

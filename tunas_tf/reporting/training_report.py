@@ -67,9 +67,9 @@ def _evaluation(directory: str, evaluation: dict[str, Any]) -> str:
         ]
         content = [page.note(f"On {where}"), page.table(["COCO's figures", "0 to 1"], rows)]
     if per_class := evaluation.get("ap_per_class"):
-        rows = sorted(per_class.items(), key=lambda item: -item[1])
+        ranked = sorted(per_class.items(), key=lambda item: -item[1])
         content.append(
-            page.table(["class", "AP"], [(k, f"{v:.4f}") for k, v in rows], "AP of each class")
+            page.table(["class", "AP"], [(k, f"{v:.4f}") for k, v in ranked], "AP of each class")
         )
     picture = os.path.join(directory, "detections.png")
     if os.path.lexists(picture):

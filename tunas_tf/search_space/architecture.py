@@ -6,16 +6,18 @@ to build the network, so it outlives the space that it came from.
 """
 
 import dataclasses
-from typing import Any, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from tunas_tf.common import checks
 from tunas_tf.common.errors import InputError, one_line
-from tunas_tf.common.json_files import parse_json, read_bytes
+from tunas_tf.common.json_files import VERSIONS, check_version, parse_json, read_bytes
 from tunas_tf.search_space import spec, traversal, validation
 
 __all__ = [
     "Architecture",
     "PlacedLayer",
+    "file_json",
     "from_json",
     "load",
     "network_from_json",
@@ -105,9 +107,7 @@ def resolve(space: spec.SearchSpace, indices: Sequence[int]) -> Architecture:
     for block in pruned.blocks:
         layers = []
         for layer in block.layers:
-            layers.append(
-                resolve_layer(layer, input_filters, block.filters, space.filter_base)
-            )
+            layers.append(resolve_layer(layer, input_filters, block.filters, space.filter_base))
             input_filters = block.filters
         blocks.append(spec.Block(tuple(layers), block.filters))
     return Architecture(space.name, indices, tuple(blocks))
@@ -138,6 +138,11 @@ def to_json(node) -> Any:
     if isinstance(node, tuple):
         return [to_json(item) for item in node]
     return node
+
+
+def file_json(architecture: Architecture) -> dict[str, Any]:
+    """The content of an architecture.json, which `load` reads."""
+    return {"version": VERSIONS["architecture"], **to_json(architecture)}
 
 
 def from_json(value) -> Any:
@@ -215,10 +220,14 @@ def load(path: str) -> Architecture:
     """Reads the architecture of an architecture.json, without looking at its space."""
     remedy = "give the architecture.json that analyze_search wrote"
     try:
-        return network_from_json(parse_json(read_bytes(path)))
+        value = parse_json(read_bytes(path))
+        check_version(path, value, "architecture")
+        return network_from_json(value)
     except OSError as error:
         raise InputError(
             f"the architecture file {path} cannot be read ({error.strerror}); {remedy}."
         ) from None
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(f"{path} is not an architecture file ({error}); {remedy}.") from None

@@ -5,7 +5,8 @@ classifier; batch norm, biases, activations and pools count nothing. Parameters:
 trainable ones, gamma and beta of batch norm included, moving averages not.
 """
 
-from typing import Iterable, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space import operations
@@ -52,9 +53,7 @@ def classifier_count(input_filters: int, num_classes: int, input_size: int = 1) 
     )
 
 
-def count(
-    architecture: architecture_lib.Architecture, image_size: int, num_classes: int
-) -> Count:
+def count(architecture: architecture_lib.Architecture, image_size: int, num_classes: int) -> Count:
     """Counts of a whole network on square images of side `image_size`, 3 channels."""
     total = Count()
     size = image_size

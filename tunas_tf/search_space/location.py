@@ -1,7 +1,6 @@
 """Finding a network in a search space: the inverse of `resolve`."""
 
 import itertools
-from typing import Optional
 
 from tunas_tf.search_space import slots, spec, traversal
 from tunas_tf.search_space.architecture import Architecture, resolve_layer
@@ -9,7 +8,7 @@ from tunas_tf.search_space.architecture import Architecture, resolve_layer
 __all__ = ["locate"]
 
 
-def locate(space: spec.SearchSpace, architecture: Architecture) -> Optional[tuple[int, ...]]:
+def locate(space: spec.SearchSpace, architecture: Architecture) -> tuple[int, ...] | None:
     """The first indices at which `space` holds the network, layer by layer; None if none do.
 
     `resolve(space, locate(space, architecture))` has the blocks of `architecture`. The name
@@ -29,9 +28,7 @@ def locate(space: spec.SearchSpace, architecture: Architecture) -> Optional[tupl
             indices[slot.outputs.position] = slot.outputs.options.index(placed.filters)
         for own in itertools.product(*(range(choices[p].num_options) for p in slot.positions)):
             layer = traversal.prune(slot.layer, own)
-            resolved = resolve_layer(
-                layer, placed.input_filters, placed.filters, space.filter_base
-            )
+            resolved = resolve_layer(layer, placed.input_filters, placed.filters, space.filter_base)
             if resolved == placed.layer:
                 break
         else:

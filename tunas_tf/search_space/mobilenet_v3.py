@@ -66,9 +66,11 @@ def _blocks() -> tuple[Block, ...]:
     )
     blocks = [Block(stem, filters_choice(16))]
     for filters, strides, activation, is_endpoint in _SEARCHED_BLOCKS:
-        layers = (_bottleneck(strides, activation),)
-        layers += (_optional(_bottleneck(1, activation)),) * 3
-        layers += (Endpoint(),) if is_endpoint else ()
+        layers = (
+            _bottleneck(strides, activation),
+            *(_optional(_bottleneck(1, activation)),) * 3,
+            *((Endpoint(),) if is_endpoint else ()),
+        )
         blocks.append(Block(layers, filters_choice(filters)))
     swish6 = Activation("swish6")
     return (

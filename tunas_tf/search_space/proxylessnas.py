@@ -4,7 +4,7 @@ Its spaces differ in the filters of the blocks: fixed as in ProxylessNAS, search
 fixed by one of the two rules of thumb that the paper compares with.
 """
 
-from typing import Sequence
+from collections.abc import Sequence
 
 from tunas_tf.search_space import spec
 from tunas_tf.search_space.registry import register
@@ -98,7 +98,7 @@ def proxylessnas_indices(
             code = next(codes)
             indices += [0, 0, 1] if code == 6 else [code % 3, code // 3, 0]
         indices.append(next(filters))
-    return tuple(indices + [next(filters)])
+    return (*indices, next(filters))
 
 
 def with_fixed_filters(name: str, filters: Sequence[int]) -> SearchSpace:

@@ -1,6 +1,7 @@
 """Published networks under their names: search spaces without choices."""
 
-from typing import Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from tunas_tf.search_space import mobiledet, proxylessnas, traversal
 from tunas_tf.search_space.registry import register
@@ -106,7 +107,7 @@ def _mobilenet_v3_tower(stem: Block, blocks, activation: str) -> tuple[Block, ..
     """
     tower = [stem]
     for filters, first_strides, squeeze_and_excite, block_activation, is_endpoint, sizes in blocks:
-        layers = []
+        layers: list[Any] = []
         for kernel_size, expanded in sizes:
             strides = 1 if layers else first_strides
             layer = Bottleneck(kernel_size, expanded, squeeze_and_excite, strides, block_activation)
@@ -133,9 +134,7 @@ def mobilenet_v3_large() -> SearchSpace:
         (112, 1, True, "swish6", True, ((3, 480), (3, 672))),
         (160, 2, True, "swish6", True, ((5, 672), (5, 960), (5, 960))),
     )
-    return SearchSpace(
-        "mobilenet_v3_large", _mobilenet_v3_tower(Block(stem, 16), blocks, "swish6")
-    )
+    return SearchSpace("mobilenet_v3_large", _mobilenet_v3_tower(Block(stem, 16), blocks, "swish6"))
 
 
 def _multi_hardware(name: str, blocks) -> SearchSpace:

@@ -11,7 +11,8 @@ import functools
 import importlib
 import os
 import sys
-from typing import Callable
+from collections.abc import Callable
+from typing import Any
 
 from tunas_tf.common.errors import InputError, brief, one_line
 from tunas_tf.search_space import spec, traversal, validation
@@ -124,8 +125,8 @@ def scale(space: spec.SearchSpace, filters_multiplier: float) -> spec.SearchSpac
             return spec.scale_filters(value, filters_multiplier, space.filter_base)
         return value
 
-    def scale_node(node):
-        if not dataclasses.is_dataclass(node):
+    def scale_node(node: Any) -> Any:
+        if not dataclasses.is_dataclass(node) or isinstance(node, type):
             return node
         names = [f.name for f in dataclasses.fields(node) if f.name in _FILTER_FIELDS]
         return dataclasses.replace(node, **{name: scaled(getattr(node, name)) for name in names})

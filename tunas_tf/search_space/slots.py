@@ -6,7 +6,8 @@ walk these slots.
 """
 
 import dataclasses
-from typing import Any, Iterator, Optional
+from collections.abc import Iterator
+from typing import Any
 
 from tunas_tf.search_space import operations, spec, traversal
 
@@ -23,7 +24,7 @@ class FilterCounts:
     """
 
     options: tuple[int, ...]
-    position: Optional[int] = None
+    position: int | None = None
 
     @property
     def largest(self) -> int:

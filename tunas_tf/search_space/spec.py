@@ -8,7 +8,7 @@ expansion, squeeze-and-excite.
 
 import dataclasses
 import math
-from typing import Any, Union
+from typing import Any, TypeAlias
 
 __all__ = [
     "FILTERS",
@@ -67,7 +67,9 @@ class OneOf:
             raise ValueError(f"OneOf tag is {self.tag!r}; use {OPERATION!r} or {FILTERS!r}.")
 
 
-Choosable = Union[int, bool, OneOf]
+# An int or a bool, or a OneOf of these. Which of the two is not known to type checkers: a layer
+# whose choices are made is of the same class as one with choices.
+Choosable: TypeAlias = Any
 
 
 # The factors of a block's filters in the spaces that search them (TuNAS).

@@ -2,7 +2,8 @@
 
 import dataclasses
 import itertools
-from typing import Any, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from tunas_tf.search_space import arithmetic, operations, spec, traversal
 from tunas_tf.search_space.architecture import Architecture
@@ -10,10 +11,10 @@ from tunas_tf.search_space.architecture import Architecture
 __all__ = ["align", "endpoint_shapes", "layer_rows", "network_table", "space_table"]
 
 
-def align(rows: Iterable[Sequence[str]]) -> str:
+def align(rows: Iterable[Sequence[Any]]) -> str:
     """Rows of cells as lines of left-aligned columns (numbers right-aligned), header first."""
-    rows = [tuple(str(cell) for cell in row) for row in rows]
-    columns = list(zip(*rows))
+    texts = [tuple(str(cell) for cell in row) for row in rows]
+    columns = list(zip(*texts))
     widths = [max(map(len, column)) for column in columns]
     numeric = [
         all(cell.replace(",", "").replace(" ", "").isdecimal() for cell in column[1:] if cell)
@@ -24,7 +25,7 @@ def align(rows: Iterable[Sequence[str]]) -> str:
             cell.rjust(width) if right else cell.ljust(width)
             for cell, width, right in zip(row, widths, numeric)
         ).rstrip()
-        for row in rows
+        for row in texts
     )
     return "\n".join(lines)
 
@@ -99,7 +100,7 @@ def endpoint_shapes(architecture: Architecture, image_size: int) -> list[tuple[i
 
 
 def _hidden_filters(row) -> str:
-    """"96", or "8, 12" with two hidden widths; empty where a layer has none."""
+    """ "96", or "8, 12" with two hidden widths; empty where a layer has none."""
     names = ("expanded_filters", "input_compression", "output_compression")
     return ", ".join(str(row[name]) for name in names if name in row)
 
@@ -177,7 +178,9 @@ def space_table(space: spec.SearchSpace) -> str:
     Equal neighbours are on one line; `choices` counts those of each of them.
     """
     legend: dict[spec.OneOf, str] = {}
-    rows = [("block", "layers", "choices", "options of each layer, and of the block's filters")]
+    rows: list[tuple] = [
+        ("block", "layers", "choices", "options of each layer, and of the block's filters")
+    ]
     for index, block in enumerate(space.blocks):
         for layer, group in itertools.groupby(block.layers):
             num_choices = len(traversal.choices_of(layer))

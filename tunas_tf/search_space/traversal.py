@@ -7,7 +7,8 @@ integer per choice: "0:2:1".
 """
 
 import dataclasses
-from typing import Any, Callable, Optional, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from tunas_tf.common.errors import InputError, brief
 from tunas_tf.search_space import spec
@@ -40,7 +41,7 @@ class Choice:
 
     path: str
     one_of: spec.OneOf
-    parent: Optional[tuple[int, int]]
+    parent: tuple[int, int] | None
 
     @property
     def num_options(self) -> int:
@@ -154,7 +155,7 @@ def map_nodes(node, function: Callable[[Any], Any]):
         return tuple(map_nodes(item, function) for item in node)
     if isinstance(node, spec.SearchSpace):
         return dataclasses.replace(node, blocks=map_nodes(node.blocks, function))
-    if dataclasses.is_dataclass(node):
+    if dataclasses.is_dataclass(node) and not isinstance(node, type):
         changes = {
             f.name: map_nodes(getattr(node, f.name), function) for f in dataclasses.fields(node)
         }

@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from tunas_tf.common import checks
 from tunas_tf.common.errors import InputError, brief

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -56,9 +56,9 @@ class Analysis:
     probabilities: list[np.ndarray]
     selections: dict[str, Selection]
     select: str
-    cost_model: Optional[cost_model_lib.CostModel]
-    target: Optional[float]
-    expected_cost: Optional[float]
+    cost_model: cost_model_lib.CostModel | None
+    target: float | None
+    expected_cost: float | None
     tolerance: float
 
     @property
@@ -84,7 +84,7 @@ def _read_controller(directory: str, choices) -> tuple[int, list[np.ndarray]]:
     return int(reader.get_tensor(f"global_step{suffix}")), probabilities
 
 
-def analyze(directory: str, select: str, tolerance: Optional[float] = None) -> Analysis:
+def analyze(directory: str, select: str, tolerance: float | None = None) -> Analysis:
     """Reads the newest checkpoint of the search in `directory`.
 
     Args:
@@ -135,7 +135,7 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
     """The architecture.json of the chosen network."""
     selection = analysis.selections[analysis.select]
     settings = analysis.config["settings"]
-    value = architecture_lib.to_json(analysis.architecture)
+    value = architecture_lib.file_json(analysis.architecture)
     value["select"] = analysis.select
     value["log_prob"] = selection.log_prob
     if analysis.cost_model is not None:
@@ -192,6 +192,7 @@ def to_text(analysis: Analysis) -> str:
     num_classes = 0 if "detector" in settings else derived["num_classes"]
     lines = [f"search in {analysis.space.name}, step {analysis.step} of {derived['total_steps']}"]
     if analysis.cost_model is not None:
+        assert analysis.target is not None and analysis.expected_cost is not None
         unit = analysis.cost_model.unit
         lines += [
             f"cost target: {analysis.target:.6f} {unit}",
@@ -201,7 +202,7 @@ def to_text(analysis: Analysis) -> str:
     for rule, selection in sorted(analysis.selections.items()):
         mark = "  <- chosen" if rule == analysis.select else ""
         text = f"{rule}: "
-        if analysis.cost_model is not None:
+        if analysis.target is not None:
             distance = selection.cost / analysis.target - 1
             text += f"cost {selection.cost:.6f} {unit} ({distance:+.2%} of the target), "
         text += f"log-probability {selection.log_prob:.2f}"

@@ -12,14 +12,20 @@ import os
 import re
 import shutil
 import sys
-from typing import Optional
 
 import numpy as np
 import tensorflow as tf
 
 from tunas_tf.common.errors import InputError
 
-__all__ = ["CHECKPOINTS_TO_KEEP", "newest", "open_manager", "remove_unfinished", "step_of"]
+__all__ = [
+    "CHECKPOINTS_TO_KEEP",
+    "make_manager",
+    "newest",
+    "prepare",
+    "remove_unfinished",
+    "step_of",
+]
 
 CHECKPOINTS_TO_KEEP = 3
 
@@ -39,7 +45,7 @@ def _paths(directory: str) -> list[str]:
     return [os.path.join(directory, f"{_PREFIX}-{step}") for step in sorted(steps, reverse=True)]
 
 
-def _problem(path: str) -> Optional[str]:
+def _problem(path: str) -> str | None:
     """Why a checkpoint cannot be used, as a clause about it; None if it can."""
     if not os.path.exists(f"{path}.index"):
         return "has no index"
@@ -54,7 +60,7 @@ def _problem(path: str) -> Optional[str]:
     return None
 
 
-def newest(directory: str, warn: bool = True) -> Optional[str]:
+def newest(directory: str, warn: bool = True) -> str | None:
     """The path of the newest checkpoint that can be used; None if there are none at all.
 
     Args:
@@ -95,40 +101,46 @@ def remove_unfinished(directory: str) -> None:
             os.remove(path)
 
 
-def open_manager(
-    checkpoint: tf.train.Checkpoint,
-    directory: str,
-    start: Optional[str],
-    step_counter: tf.Variable,
-    checkpoint_interval: int,
-) -> tf.train.CheckpointManager:
-    """What saves the checkpoints of a run that goes on from one of them.
+def prepare(directory: str, start: str | None) -> None:
+    """Makes the directory of a run ready for a manager that goes on from one of its checkpoints.
 
     Removes what is unfinished. Only the process that trains may do so.
 
     Args:
-      checkpoint: what is saved.
       directory: of the run.
       start: path of the checkpoint to go on from, None if there is none; later ones are ignored.
-      step_counter: the steps done, by which checkpoints are named.
-      checkpoint_interval: steps between two.
     """
     remove_unfinished(directory)
-    state = os.path.join(directory, "checkpoint")
     # The manager believes what this file says, which may be missing, old or damaged.
     if start is None:
         with contextlib.suppress(FileNotFoundError):
-            os.remove(state)
-    else:
-        kept = [path for path in reversed(_paths(directory)) if step_of(path) <= step_of(start)]
-        tf.__internal__.train.update_checkpoint_state(
-            directory,
-            model_checkpoint_path=start,
-            all_model_checkpoint_paths=kept,
-            all_model_checkpoint_timestamps=[1.0] * len(kept),  # Only their number counts.
-            last_preserved_timestamp=0.0,
-            save_relative_paths=True,
-        )
+            os.remove(os.path.join(directory, "checkpoint"))
+        return
+    kept = [path for path in reversed(_paths(directory)) if step_of(path) <= step_of(start)]
+    tf.__internal__.train.update_checkpoint_state(
+        directory,
+        model_checkpoint_path=start,
+        all_model_checkpoint_paths=kept,
+        all_model_checkpoint_timestamps=[1.0] * len(kept),  # Only their number counts.
+        last_preserved_timestamp=0.0,
+        save_relative_paths=True,
+    )
+
+
+def make_manager(
+    checkpoint: tf.train.Checkpoint,
+    directory: str,
+    step_counter: tf.Variable,
+    checkpoint_interval: int,
+) -> tf.train.CheckpointManager:
+    """What saves the checkpoints of a run, and keeps the newest few.
+
+    Args:
+      checkpoint: what is saved.
+      directory: of the run, see `prepare`.
+      step_counter: the steps done, by which checkpoints are named.
+      checkpoint_interval: steps between two.
+    """
     return tf.train.CheckpointManager(
         checkpoint,
         directory,

@@ -1,7 +1,6 @@
 """Training and evaluating a classifier, from plain settings to an accuracy."""
 
 import dataclasses
-from typing import Optional
 
 import orbit
 import tensorflow as tf
@@ -12,6 +11,7 @@ from tunas_tf.common.files import write_json
 from tunas_tf.data import ClassificationDataset
 from tunas_tf.models import build_classifier
 from tunas_tf.search_space.architecture import Architecture
+from tunas_tf.training import devices
 from tunas_tf.training.classification import ClassificationTask, correct
 from tunas_tf.training.network_job import NetworkSettings, run_network
 from tunas_tf.training.run_directory import RunDirectory
@@ -91,7 +91,7 @@ def run_classifier(
     run_directory: RunDirectory,
     train: bool,
     evaluate: bool,
-) -> Optional[dict[str, float]]:
+) -> dict[str, float] | None:
     """Trains and evaluates on the devices of the current tf.distribute strategy.
 
     Returns:
@@ -127,7 +127,8 @@ def _evaluate(network, step, dataset, settings, run_directory) -> dict[str, floa
         "split": settings.test_split,
         "step": step,
     }
-    write_json(run_directory.file("evaluation.json"), result)
+    if devices.is_chief():
+        write_json(run_directory.file("evaluation.json"), result)
     print(
         f"accuracy: {result['accuracy']:.4f} on {result['num_examples']} images of "
         f"{result['split']}, step {result['step']}"

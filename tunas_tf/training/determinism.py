@@ -5,7 +5,7 @@ architectures and the data have stateless random numbers. Here is the rest.
 """
 
 import contextlib
-from typing import Iterator, Optional
+from collections.abc import Iterator
 
 import tensorflow as tf
 import tf_keras
@@ -23,7 +23,7 @@ def enable() -> None:
 
 def data_position(
     seed: int, num_streams: int, step: int, deterministic: bool
-) -> tuple[int, Optional[int]]:
+) -> tuple[int, int | None]:
     """The seed of the data and the first batch, as of `SplitDataset.training_batches`.
 
     A run that is resumed goes on with the batch that comes next or, if it is not deterministic,

@@ -4,18 +4,25 @@ import contextlib
 import os
 import signal
 import sys
-from typing import Iterator
+import tempfile
+from collections.abc import Iterator
 
 import orbit
 import tensorflow as tf
 
 from tunas_tf.common import disk
 from tunas_tf.common.errors import InputError
-from tunas_tf.training import checkpoints
+from tunas_tf.training import checkpoints, devices
 from tunas_tf.training.progress import LoopOptions, Progress
 from tunas_tf.training.run_directory import RunDirectory
 
-__all__ = ["LoopOptions", "StoppedBySignal", "checkpoint_megabytes", "run_training"]
+__all__ = [
+    "LoopOptions",
+    "StoppedBySignal",
+    "WorkerLost",
+    "checkpoint_megabytes",
+    "run_training",
+]
 
 
 def checkpoint_megabytes(num_values: int) -> float:
@@ -24,8 +31,30 @@ def checkpoint_megabytes(num_values: int) -> float:
     return (checkpoints.CHECKPOINTS_TO_KEEP + 1) * num_values * 4 / 1e6
 
 
+# Those that stop a run; of two that come at once the first one here counts.
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+# How collective operations fail when another worker is no longer there.
+_LOST = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+    tf.errors.UnavailableError,
+)
+
+
+class WorkerLost(Exception):
+    """Another worker has gone, without which this one cannot go on."""
+
+
 class StoppedBySignal(Exception):
-    """The run was asked to stop, and has saved a checkpoint. `signal_number` says by what."""
+    """The run was asked to stop, and has saved a checkpoint.
+
+    Attributes:
+      signal_number: of the signal that came, to this worker or to another one.
+    """
 
     def __init__(self, signal_number: int):
         super().__init__(signal.Signals(signal_number).name)
@@ -42,7 +71,7 @@ def _received_signals() -> Iterator[list[int]]:
         received.append(number)
         signal.signal(number, before[number])
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number in before:
         signal.signal(number, remember)
     try:
@@ -67,6 +96,53 @@ def _full_disk_as_bad_input(run_directory: RunDirectory) -> Iterator[None]:
         ) from None
 
 
+@contextlib.contextmanager
+def _lost_workers_as_such() -> Iterator[None]:
+    """What TensorFlow raises when a peer has gone becomes a WorkerLost; alone it is a defect."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if devices.num_workers() == 1 or not isinstance(error, _LOST):
+            raise
+        lines = error.message.splitlines()  # Most of them are where in the graph it was noticed.
+        raise WorkerLost(next((line for line in lines if "aborted" in line), lines[0])) from None
+
+
+def _received_by_any(received: list[int]) -> int | None:
+    """The signal that this worker or another one has received, the same one on all of them."""
+    for number, count in zip(
+        _SIGNALS, devices.sum_over_workers([received.count(number) for number in _SIGNALS])
+    ):
+        if count:
+            return number
+    return None
+
+
+@contextlib.contextmanager
+def _checkpoint_manager(
+    checkpoint: tf.train.Checkpoint,
+    run_directory: RunDirectory,
+    step_counter: tf.Variable,
+    checkpoint_interval: int,
+) -> Iterator[tf.train.CheckpointManager]:
+    """What saves to the run directory, and what Orbit restores from.
+
+    To save is something that all workers do together: some variables are sums over all. What
+    others than the chief save is thrown away.
+    """
+    start = run_directory.checkpoint()
+    devices.require_same_on_all_workers(run_directory.checkpoint_step())
+    with contextlib.ExitStack() as stack:
+        directory = run_directory.path
+        if devices.is_chief():
+            checkpoints.prepare(directory, start)
+        else:
+            directory = stack.enter_context(tempfile.TemporaryDirectory())
+            if start is not None:
+                checkpoint.restore(start)
+        yield checkpoints.make_manager(checkpoint, directory, step_counter, checkpoint_interval)
+
+
 def run_training(
     trainer: orbit.AbstractTrainer,
     checkpoint: tf.train.Checkpoint,
@@ -84,45 +160,47 @@ def run_training(
 
     Raises:
       StoppedBySignal: SIGINT or SIGTERM came; a checkpoint was saved.
+      WorkerLost: another worker has gone.
       InputError: a step has a loss that is NaN or infinite, or nothing more can be written.
     """
     console = sys.stdout
-    with _received_signals() as received, open(os.devnull, "w", encoding="utf-8") as nowhere:
+    with (
+        _received_signals() as received,
+        open(os.devnull, "w", encoding="utf-8") as nowhere,
+        _lost_workers_as_such(),
+        _full_disk_as_bad_input(run_directory),
         # Orbit prints its own lines, which would cut the progress bar to pieces.
-        with _full_disk_as_bad_input(run_directory), contextlib.redirect_stdout(nowhere):
-            manager = checkpoints.open_manager(
-                checkpoint,
-                run_directory.path,
-                run_directory.checkpoint(),
-                trainer.global_step,
-                options.checkpoint_interval,
-            )
-            progress = Progress(options, run_directory, trainer, console)
+        contextlib.redirect_stdout(nowhere),
+        _checkpoint_manager(
+            checkpoint, run_directory, trainer.global_step, options.checkpoint_interval
+        ) as manager,
+    ):
+        progress = Progress(options, run_directory, trainer, console)
 
-            def stop_if_asked(output=None) -> None:
-                del output
-                if received:
-                    raise StoppedBySignal(received[0])
+        def stop_if_asked(output=None) -> None:
+            del output
+            if (number := _received_by_any(received)) is not None:
+                raise StoppedBySignal(number)
 
-            controller = orbit.Controller(  # Restores the checkpoint.
-                trainer=trainer,
-                global_step=trainer.global_step,
-                steps_per_loop=progress.steps_per_loop,
-                checkpoint_manager=manager,
-                summary_dir=run_directory.path,
-                summary_interval=options.iterations_per_loop,
-                train_actions=[progress, stop_if_asked],
-            )
-            progress.start()
-            run_directory.drop_metrics_after(progress.step)
-            if manager.latest_checkpoint:
-                progress.log(f"resumed from {manager.latest_checkpoint}, step {progress.step}")
-            try:
-                controller.train(options.total_steps, checkpoint_at_completion=True)
-                stop_if_asked()  # After the last loop, when no action looks any more.
-            except StoppedBySignal:
-                manager.save(checkpoint_number=trainer.global_step, check_interval=False)
-                progress.log(f"saved {manager.latest_checkpoint}; the same command resumes from it")
-                raise
-            finally:
-                progress.stop()
+        controller = orbit.Controller(
+            trainer=trainer,
+            global_step=trainer.global_step,
+            steps_per_loop=progress.steps_per_loop,
+            checkpoint_manager=manager,
+            summary_dir=run_directory.path if devices.is_chief() else None,
+            summary_interval=options.iterations_per_loop,
+            train_actions=[progress, stop_if_asked],
+        )
+        progress.start()
+        run_directory.drop_metrics_after(progress.step)
+        if manager.latest_checkpoint:
+            progress.log(f"resumed from {manager.latest_checkpoint}, step {progress.step}")
+        try:
+            controller.train(options.total_steps, checkpoint_at_completion=True)
+            stop_if_asked()  # After the last loop, when no action looks any more.
+        except StoppedBySignal:
+            manager.save(checkpoint_number=trainer.global_step, check_interval=False)
+            progress.log(f"saved {manager.latest_checkpoint}; the same command resumes from it")
+            raise
+        finally:
+            progress.stop()

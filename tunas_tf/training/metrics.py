@@ -1,6 +1,6 @@
 """Means of scalars over steps and replicas."""
 
-from typing import Iterable, Optional
+from collections.abc import Iterable
 
 import tensorflow as tf
 import tf_keras
@@ -14,7 +14,7 @@ class MeanMetrics:
     def __init__(self, names: Iterable[str]):
         self._means = {name: tf_keras.metrics.Mean(name) for name in names}
 
-    def update(self, scalars: dict[str, tf.Tensor], counts: Optional[tf.Tensor] = None) -> None:
+    def update(self, scalars: dict[str, tf.Tensor], counts: tf.Tensor | None = None) -> None:
         """Adds the scalars of a step.
 
         Args:

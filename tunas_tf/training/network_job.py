@@ -1,7 +1,7 @@
 """Training a stand-alone network in a run directory, whatever its task."""
 
 import dataclasses
-from typing import Callable
+from collections.abc import Callable
 
 import orbit
 import tensorflow as tf
@@ -9,7 +9,7 @@ import tf_keras
 
 from tunas_tf.common.errors import InputError
 from tunas_tf.data.splits import SplitDataset
-from tunas_tf.training import determinism
+from tunas_tf.training import determinism, devices
 from tunas_tf.training.loop import LoopOptions, checkpoint_megabytes, run_training
 from tunas_tf.training.network_trainer import NetworkTrainer, WeightAverages
 from tunas_tf.training.optimization import make_optimizer
@@ -101,8 +101,9 @@ def run_network(
     if settings.deterministic:
         determinism.enable()
     tf_keras.utils.set_random_seed(settings.seed)
-    with network_precision(settings.use_bfloat16), determinism.saved_random_states(
-        settings.deterministic
+    with (
+        network_precision(settings.use_bfloat16),
+        determinism.saved_random_states(settings.deterministic),
     ):
         network = build()
         averages = None
@@ -127,8 +128,7 @@ def _summarize(task: Task) -> Callable[[dict[str, float]], str]:
 
     def summarize(metrics: dict[str, float]) -> str:
         scalars = [
-            f"{name.replace('_', ' ')} {metrics[f'model/{name}']:.3f}"
-            for name in task.scalar_names
+            f"{name.replace('_', ' ')} {metrics[f'model/{name}']:.3f}" for name in task.scalar_names
         ]
         return "  ".join([f"loss {metrics['model/loss']:.3f}", *scalars])
 
@@ -149,19 +149,19 @@ def _train(task, parts, averages, dataset, settings, run_directory) -> int:
     data_seed, first_batch = determinism.data_position(
         settings.seed, 1, run_directory.checkpoint_step(), settings.deterministic
     )
-    batches = dataset.training_batches(
+    batches = devices.distributed_batches(
+        dataset,
         settings.train_split,
         settings.train_batch_size,
         data_seed,
         settings.augment,
         first_batch,
     )
-    strategy = tf.distribute.get_strategy()
     trainer = NetworkTrainer(
         task,
         network,
         optimizer,
-        strategy.experimental_distribute_dataset(batches),
+        batches,
         settings.weight_decay,
         averages,
         settings.on_nan,

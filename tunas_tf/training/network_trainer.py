@@ -1,7 +1,5 @@
 """One step of training a stand-alone network."""
 
-from typing import Optional
-
 import orbit
 import tensorflow as tf
 import tf_keras
@@ -69,7 +67,7 @@ class NetworkTrainer(orbit.StandardTrainer):
         optimizer: Optimizer,
         training_batches: tf.data.Dataset,
         weight_decay: float,
-        averages: Optional[WeightAverages] = None,
+        averages: WeightAverages | None = None,
         on_nan: str = "stop",
     ):
         """
@@ -92,12 +90,8 @@ class NetworkTrainer(orbit.StandardTrainer):
         self.strategy = tf.distribute.get_strategy()
         self.global_step = orbit.utils.create_global_step()
         averaged = [] if averages is None else averages.network.variables
-        self.guard = StepGuard(
-            on_nan, [*network.variables, *slot_variables(optimizer), *averaged]
-        )
-        self._metrics = MeanMetrics(
-            [*_SCALARS, *(f"model/{name}" for name in task.scalar_names)]
-        )
+        self.guard = StepGuard(on_nan, [*network.variables, *slot_variables(optimizer), *averaged])
+        self._metrics = MeanMetrics([*_SCALARS, *(f"model/{name}" for name in task.scalar_names)])
 
     def train_loop_begin(self):
         self._metrics.reset()

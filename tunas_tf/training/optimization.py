@@ -1,7 +1,8 @@
 """How network weights are updated: a warmup, then a cosine decay, as published."""
 
 import math
-from typing import Sequence, Union
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import tensorflow as tf
 import tf_keras
@@ -74,7 +75,7 @@ class RMSProp(tf_keras.optimizers.legacy.RMSprop):
             self.add_slot(variable, "momentum")
 
 
-Optimizer = Union[RMSProp, tf_keras.optimizers.legacy.Adam, tf_keras.optimizers.legacy.SGD]
+Optimizer: TypeAlias = RMSProp | tf_keras.optimizers.legacy.Adam | tf_keras.optimizers.legacy.SGD
 
 
 def make_optimizer(
@@ -135,14 +136,10 @@ def apply_mean_gradients(
     Returns:
       The learning rate of the update.
     """
-    gradients = tape.gradient(
-        loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
-    )
+    gradients = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     gradients = tf.distribute.get_replica_context().all_reduce(
         tf.distribute.ReduceOp.MEAN, gradients
     )
     learning_rate = optimizer.learning_rate(optimizer.iterations)
-    optimizer.apply_gradients(
-        zip(gradients, variables), experimental_aggregate_gradients=False
-    )
+    optimizer.apply_gradients(zip(gradients, variables), experimental_aggregate_gradients=False)
     return learning_rate

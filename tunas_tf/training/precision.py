@@ -1,7 +1,7 @@
 """The precision that networks compute in: float32, or bfloat16 with float32 variables."""
 
 import contextlib
-from typing import Iterator, Optional
+from collections.abc import Iterator
 
 import tensorflow as tf
 import tf_keras
@@ -9,7 +9,7 @@ import tf_keras
 __all__ = ["network_precision", "on_tpu"]
 
 
-def on_tpu(strategy: Optional[tf.distribute.Strategy] = None) -> bool:
+def on_tpu(strategy: tf.distribute.Strategy | None = None) -> bool:
     """Whether the devices of a strategy, by default the current one, are TPUs."""
     return isinstance(
         strategy or tf.distribute.get_strategy(),

@@ -3,7 +3,8 @@
 import dataclasses
 import sys
 import time
-from typing import Callable, Optional, TextIO
+from collections.abc import Callable
+from typing import TextIO
 
 import orbit
 import tqdm
@@ -44,7 +45,7 @@ class LoopOptions:
     iterations_per_loop: int
     checkpoint_interval: int
     summarize: Callable[[Metrics], str]
-    warn: Callable[[int, Metrics], Optional[str]] = lambda step, metrics: None
+    warn: Callable[[int, Metrics], str | None] = lambda step, metrics: None
     seconds_to_hang: float = 300.0
 
 
@@ -79,7 +80,7 @@ class Progress:
         """Begins at the step that the trainer stands at."""
         self.step = int(self.trainer.global_step.numpy())
         self.skipped = int(self.trainer.guard.skipped_steps.numpy())
-        self.last_logged = -1
+        self.last_logged = -1.0
         self.last_time = time.monotonic()
         self.bar = tqdm.tqdm(
             total=self.options.total_steps,

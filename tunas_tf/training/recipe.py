@@ -5,7 +5,6 @@ under "derived". `given` is what a flag says; None leaves it to the rule. Withou
 """
 
 import math
-from typing import Optional
 
 from tunas_tf.common.errors import InputError
 from tunas_tf.cost_model import CostModel
@@ -72,7 +71,7 @@ def execution(given: str, rematerialize: bool, on_tpu: bool) -> tuple[str, bool]
     return given, rematerialize or on_tpu
 
 
-def weight_decay(given: Optional[float], bfloat16: bool) -> float:
+def weight_decay(given: float | None, bfloat16: bool) -> float:
     """Factor of half the sum of squares of the kernels: 4e-5, or 3e-5 in bfloat16."""
     if given is not None:
         return given
@@ -85,7 +84,7 @@ def has_mobilenet_v3_head(architecture: Architecture) -> bool:
     return spec.GlobalPool in kinds and spec.Conv in kinds[kinds.index(spec.GlobalPool) :]
 
 
-def dropout_rate(given: Optional[float], epochs: float, architecture: Architecture) -> float:
+def dropout_rate(given: float | None, epochs: float, architecture: Architecture) -> float:
     """Dropout of the features before the classifier.
 
     0 below 150 epochs, else 0.25 for networks with the head of MobileNetV3 and 0.15 for the
@@ -113,7 +112,7 @@ def total_steps(epochs: float, num_examples: int, batch_size: int) -> int:
     return steps
 
 
-def cost_target(given: Optional[float], cost_model: CostModel) -> float:
+def cost_target(given: float | None, cost_model: CostModel) -> float:
     """The cost to hit: by default that of the space's reference network."""
     target = cost_model.reference_cost() if given is None else given
     if target is None:

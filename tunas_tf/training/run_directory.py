@@ -15,30 +15,22 @@ must be the same then; another setting wants another directory.
 
 import json
 import os
-from typing import Any, Optional
+from typing import Any
 
-from tunas_tf.common import lock
+from tunas_tf.common import lock, run_config
 from tunas_tf.common.errors import InputError
 from tunas_tf.common.files import write_json
+from tunas_tf.common.json_files import VERSIONS
 from tunas_tf.training import checkpoints
 
 __all__ = ["RunDirectory", "load_config"]
 
-_CONFIG = "config.json"
 _METRICS = "metrics.jsonl"
 
 
-def _read_json(path: str) -> Any:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read ({error.strerror}); give the directory of a run as "
-            "--checkpoint_dir."
-        ) from None
-    except ValueError:
-        raise InputError(f"{path} is damaged: it is not JSON; start again elsewhere.") from None
+def _as_read(value: dict[str, Any]) -> dict[str, Any]:
+    """What a file with this value holds: JSON knows no tuples."""
+    return json.loads(json.dumps(value))
 
 
 def load_config(path: str, *commands: str) -> dict[str, Any]:
@@ -48,14 +40,12 @@ def load_config(path: str, *commands: str) -> dict[str, Any]:
       path: of the directory.
       *commands: it must be a run of one of these.
     """
-    config = _read_json(os.path.join(path, _CONFIG))
-    if config.get("command") not in commands:
+    config = run_config.read(path, "give the directory of a run as --checkpoint_dir")
+    if config["command"] not in commands:
         raise InputError(
-            f"{path} holds a run of {config.get('command')}, not of {' or '.join(commands)}; "
+            f"{path} holds a run of {config['command']}, not of {' or '.join(commands)}; "
             f"give the directory of a {commands[0]}."
         )
-    for name in config.get("documents", ()):
-        config[name] = _read_json(os.path.join(path, f"{name}.json"))
     return config
 
 
@@ -74,7 +64,7 @@ class RunDirectory:
         command: str,
         settings: dict[str, Any],
         information: dict[str, Any],
-        documents: Optional[dict[str, dict[str, Any]]] = None,
+        documents: dict[str, dict[str, Any]] | None = None,
         writes: bool = True,
     ):
         """Creates and locks the directory, or checks that it holds the same run.
@@ -84,7 +74,8 @@ class RunDirectory:
           command: that trains in it.
           settings: what decides the result, JSON values; equal whenever the run is resumed.
           information: more to be noted in config.json. Of it, "derived" (what follows from the
-            settings and the data) must be equal too.
+            settings and the data) must be equal too; "defaults" of settings are not noted, but
+            stand for what a directory from before a setting was there does not say.
           documents: what decides the result and is too long for a setting, JSON values:
             "search_space", "cost_model". Each becomes a file of its own.
           writes: whether this process trains. One that does not (it evaluates, or is one of
@@ -97,7 +88,7 @@ class RunDirectory:
         """
         self.path = path
         self.writes = writes
-        self._start: Optional[str] = None
+        self._start: str | None = None
         self._has_looked = False
         self.resumes = self._holds_run()
         if self.resumes:
@@ -109,15 +100,17 @@ class RunDirectory:
             if self.resumes:
                 return
             for name, document in (documents or {}).items():
-                write_json(os.path.join(path, f"{name}.json"), document)
+                write_json(self.file(f"{name}.json"), {"version": VERSIONS[name], **document})
             # Last: a directory with a config.json is complete.
             config = {
+                "version": VERSIONS["config"],
                 "command": command,
                 "settings": settings,
                 "documents": sorted(documents or {}),
                 **information,
             }
-            write_json(os.path.join(path, _CONFIG), config)
+            config.pop("defaults", None)
+            write_json(self.file(run_config.FILE_NAME), config)
         except OSError as error:
             raise InputError(
                 f"the run directory {path} cannot be written ({error.strerror}); give a "
@@ -125,12 +118,12 @@ class RunDirectory:
             ) from None
 
     def _holds_run(self) -> bool:
-        return os.path.exists(self.file(_CONFIG))
+        return os.path.exists(self.file(run_config.FILE_NAME))
 
     def _make_and_lock(self, documents) -> None:
         os.makedirs(self.path, exist_ok=True)
         # A process may have been killed before it had written the configuration, the last one.
-        own = {_CONFIG, *(f"{name}.json" for name in documents)}
+        own = {run_config.FILE_NAME, *(f"{name}.json" for name in documents)}
         own |= {lock.FILE_NAME, *(f"{name}.tmp" for name in own)}
         if not self.resumes and set(os.listdir(self.path)) - own:
             raise InputError(
@@ -147,20 +140,28 @@ class RunDirectory:
     def _check_same(self, command, settings, information, documents) -> None:
         config = load_config(self.path, command)
         for name, document in documents.items():
-            # Through JSON, which knows no tuples.
-            if config.get(name) != json.loads(json.dumps(document)):
+            content = {key: value for key, value in document.items() if key != "version"}
+            if config.get(name) != _as_read(content):
                 raise InputError(
                     f"{self.path} holds a run with another {name.replace('_', ' ')}, as its "
                     f"{name}.json says; give another --checkpoint_dir."
                 )
-        old = {**config["settings"], **config.get("derived", {})}
-        new = json.loads(json.dumps({**settings, **information.get("derived", {})}))
+        asked_then = _as_read({**information.get("defaults", {}), **config["settings"]})
+        asked_now = _as_read(settings)
+        derived_then = config.get("derived", {})
+        derived_now = _as_read(information.get("derived", {}))
+        # What one of the two programs does not derive follows from what is equal in both.
+        derived = derived_then.keys() & derived_now.keys()
 
-        def follows_from_others(name):
-            return config["settings"].get(name) == settings.get(name)
+        def follows_from_others(name: str) -> bool:
+            return asked_then.get(name) == asked_now.get(name)
 
-        for name in sorted({*old, *new}, key=lambda name: (follows_from_others(name), name)):
-            before, now = old.get(name), new.get(name)
+        names = {*config["settings"], *settings, *derived}
+        for name in sorted(names, key=lambda name: (follows_from_others(name), name)):
+            if name in derived:  # It counts rather than the flag of the same name.
+                before, now = derived_then[name], derived_now[name]
+            else:
+                before, now = asked_then.get(name), asked_now.get(name)
             if before != now:
                 difference = f"{name}={before}, now it is {now}"
                 if isinstance(before, dict):  # Too long to be compared by eye.
@@ -178,7 +179,7 @@ class RunDirectory:
     def file(self, name: str) -> str:
         return os.path.join(self.path, name)
 
-    def checkpoint(self) -> Optional[str]:
+    def checkpoint(self) -> str | None:
         """The checkpoint that the run goes on from: the newest one, as of the first call.
 
         Raises:

@@ -1,7 +1,7 @@
 """A whole search, from plain settings to a trained controller in a run directory."""
 
 import dataclasses
-from typing import Callable, Optional
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -12,7 +12,7 @@ from tunas_tf.controller import Controller, ControllerConfig, select_feasible
 from tunas_tf.cost_model.tensorflow_evaluator import TensorFlowCostModel
 from tunas_tf.data.splits import SplitDataset
 from tunas_tf.search_space import traversal
-from tunas_tf.training import determinism
+from tunas_tf.training import determinism, devices
 from tunas_tf.training.loop import LoopOptions, checkpoint_megabytes, run_training
 from tunas_tf.training.optimization import make_optimizer
 from tunas_tf.training.precision import network_precision
@@ -105,7 +105,7 @@ class TargetWatch:
         self.window = _WATCHED_FRACTION * (total_steps - first_step)
         self.history: list[tuple[int, float]] = []
 
-    def __call__(self, step: int, metrics: dict[str, float]) -> Optional[str]:
+    def __call__(self, step: int, metrics: dict[str, float]) -> str | None:
         """A warning, at most one per window, or None."""
         if step < self.first_step:
             return None
@@ -144,7 +144,7 @@ def run_search(
     task: Task,
     supernet: tf_keras.Model,
     dataset: SplitDataset,
-    cost_model: Optional[cost_model_lib.CostModel],
+    cost_model: cost_model_lib.CostModel | None,
     controller_config: ControllerConfig,
     settings: SearchSettings,
     run_directory: RunDirectory,
@@ -156,8 +156,8 @@ def run_search(
     `supernet` is new, from `make_supernet`, as `SearchTrainer` wants it; `dataset` has
     `training_batches`. The other arguments are described at their types.
     """
-    strategy = tf.distribute.get_strategy()
     batch_size = controller_config.train_batch_size
+    reward_batch_size = round(batch_size * settings.rl_batch_size_multiplier)
     if settings.deterministic:
         determinism.enable()
     data_seed, first_batch = determinism.data_position(
@@ -179,19 +179,11 @@ def run_search(
         supernet,
         controller,
         optimizer,
-        strategy.experimental_distribute_dataset(
-            dataset.training_batches(
-                "search_train", batch_size, data_seed, settings.augment, first_batch
-            )
+        devices.distributed_batches(
+            dataset, "search_train", batch_size, data_seed, settings.augment, first_batch
         ),
-        strategy.experimental_distribute_dataset(
-            dataset.training_batches(
-                "search_validation",
-                round(batch_size * settings.rl_batch_size_multiplier),
-                data_seed + 1,
-                augment=False,
-                first_batch=first_batch,
-            )
+        devices.distributed_batches(
+            dataset, "search_validation", reward_batch_size, data_seed + 1, False, first_batch
         ),
         settings.model_weight_decay,
         settings.seed,
@@ -210,7 +202,7 @@ def run_search(
         checkpoint_interval=checkpoint_interval,
         summarize=_summary(controller_config),
     )
-    if cost_model is not None:
+    if controller_config.rl_cost_model_target is not None:
         watch = TargetWatch(
             controller_config.rl_cost_model_target,
             settings.cost_tolerance,

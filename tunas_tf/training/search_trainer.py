@@ -90,7 +90,7 @@ class SearchTrainer(orbit.StandardTrainer):
             ],
             len(controller.table.valid),
         )
-        names = (f"validation_{task.quality_name}", *_CONTROLLER_SCALARS)
+        names: tuple[str, ...] = (f"validation_{task.quality_name}", *_CONTROLLER_SCALARS)
         if controller.config.rl_cost_model_target is not None:
             names += _COST_SCALARS
         self._metrics = MeanMetrics(
@@ -154,7 +154,7 @@ class SearchTrainer(orbit.StandardTrainer):
     def _write_logits(self):
         """TensorBoard scalars of every option: by its path, and by its place among its tag."""
         logits = tf.convert_to_tensor(self.controller.state.logits).numpy()
-        seen = collections.Counter()
+        seen: collections.Counter[str] = collections.Counter()
         with tf.summary.record_if(True):  # By Orbit's interval the last ones would be left out.
             for choice, row in zip(traversal.choices_of(self.supernet.space), logits):
                 names = (

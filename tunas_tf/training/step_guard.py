@@ -4,7 +4,8 @@ A loop of many steps is looked at from outside only when it is over. So variable
 first bad step, and with what sample it was.
 """
 
-from typing import NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 import tf_keras
@@ -71,7 +72,7 @@ class StepGuard(tf.Module):
         """Forgets the bad steps of the loops before."""
         self._bad_step.assign(0)
 
-    def first_bad_step(self) -> Optional[BadStep]:
+    def first_bad_step(self) -> BadStep | None:
         """The first bad step of the loop, if there was one."""
         step = int(self._bad_step.numpy())
         return BadStep(step, tuple(map(int, self._bad_indices.numpy()))) if step else None

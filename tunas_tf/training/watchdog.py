@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from typing import Callable
+from collections.abc import Callable
 
 __all__ = ["Watchdog"]
 

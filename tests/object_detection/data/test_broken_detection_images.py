@@ -1,7 +1,5 @@
 """Detection goes on when an image cannot be decoded."""
 
-from typing import Optional
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,7 +12,7 @@ _BROKEN = 3  # Of the seven images.
 class _Source:
     """Seven images with two objects each, one of which cannot be decoded."""
 
-    def __init__(self, image_shape: Optional[tuple[int, int]]):
+    def __init__(self, image_shape: tuple[int, int] | None):
         self.image_shape = image_shape
 
     def num_examples(self, split):

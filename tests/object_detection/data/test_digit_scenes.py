@@ -3,8 +3,8 @@ import pathlib
 
 import numpy as np
 import pytest
-from sklearn import datasets
 import tensorflow_datasets as tfds
+from sklearn import datasets
 
 from object_detection.data import digit_scenes, scenes
 from tunas_tf.common.errors import InputError

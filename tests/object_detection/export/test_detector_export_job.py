@@ -127,7 +127,7 @@ def test_a_box_decoded_by_the_description_alone(raw, images, detector):
     scores = 1 / (1 + np.exp(-found["class_logits"][0, :, 1:]))
     index, best_class = np.unravel_index(scores.argmax(), scores.shape)
     left = index
-    for level, shape in anchors["levels"].items():
+    for level, shape in anchors["levels"].items():  # noqa: B007  # Used below.
         number = shape["side"] ** 2 * shape["anchors_per_location"]
         if left < number:
             break

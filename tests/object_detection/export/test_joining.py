@@ -35,7 +35,7 @@ def _convert_second(**arguments) -> bytes:
     # Inputs are called as the arguments of the function are.
     concrete = _second(**arguments)
     names = arguments.get("names", ("a", "z"))
-    specs = {name: spec for name, spec in zip(names, concrete.structured_input_signature[0])}
+    specs = dict(zip(names, concrete.structured_input_signature[0]))
     function = tf.function(lambda **given: concrete(*(given[name] for name in names)))
     return convert_function(function.get_concrete_function(**specs))
 

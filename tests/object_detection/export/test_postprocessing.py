@@ -45,9 +45,7 @@ def _check(found, definition, outputs, number=100):
         found["detection_classes"][:, :number], expected["classes"][:, :number]
     )
     boxes = found["detection_boxes"] * _SIZE
-    np.testing.assert_allclose(
-        boxes[:, :number], expected["boxes"][:, :number], rtol=0, atol=1e-3
-    )
+    np.testing.assert_allclose(boxes[:, :number], expected["boxes"][:, :number], rtol=0, atol=1e-3)
     for name in ("detection_boxes", "detection_classes", "detection_scores"):
         assert not found[name][:, number:].any()
 

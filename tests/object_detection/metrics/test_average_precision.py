@@ -245,9 +245,7 @@ def test_refuses_dynamic_shapes():
 
 
 def test_default_thresholds():
-    assert IOU_THRESHOLDS == pytest.approx(
-        [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95]
-    )
+    assert IOU_THRESHOLDS == pytest.approx([0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95])
 
 
 def test_overlaps_as_pycocotools_has_them():

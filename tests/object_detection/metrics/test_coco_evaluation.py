@@ -61,7 +61,7 @@ def test_objects_found_exactly():
     result = _result(*_batch(objects, found))
     assert result.pop("ap_per_class") == {"one": pytest.approx(1.0)}
     # One detection of the image finds one object in three.
-    expected = {name: 1.0 for name in FIGURES} | {"ar1": 1 / 3}
+    expected = dict.fromkeys(FIGURES, 1.0) | {"ar1": 1 / 3}
     assert result == pytest.approx(expected)
 
 
@@ -160,9 +160,7 @@ def test_the_same_as_official_vision_and_as_the_batch():
     assert list(result) == list(FIGURES)
     assert np.mean(list(per_class.values())) == pytest.approx(result["ap"])
 
-    both = [
-        {k: np.concatenate([a[k], b[k]]) for k in a} for a, b in zip(batches[0], batches[1])
-    ]
+    both = [{k: np.concatenate([a[k], b[k]]) for k in a} for a, b in zip(batches[0], batches[1])]
     ap, ap50 = coco_average_precision(*both, num_classes=4)
     assert [float(ap), float(ap50)] == pytest.approx([result["ap"], result["ap50"]], abs=1e-6)
 

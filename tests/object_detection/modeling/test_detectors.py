@@ -162,7 +162,10 @@ def test_supernet_is_restored_from_a_checkpoint(supernet, tmp_path):
 
 
 def test_bad_input():
-    with pytest.raises(InputError, match="quickstart_search has endpoints of 4, 8, 16, but the detector needs 32 too"):
+    with pytest.raises(
+        InputError,
+        match="quickstart_search has endpoints of 4, 8, 16, but the detector needs 32 too",
+    ):
         modeling.SupernetDetector(SSDLite(), search_space.get("quickstart_search"), 96, 5)
     with pytest.raises(InputError, match="expanded features were asked for in a search"):
         modeling.SupernetDetector(SSDLite(True), towers.space(), 96, 5)

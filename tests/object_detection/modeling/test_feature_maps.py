@@ -46,7 +46,7 @@ def test_levels_of_spaces(name):
     # The spaces around MobileNetV3 end with one block of stride 32, the others with two.
     last = 4 if name == "mobilenet_v3_like_search" else 5
     assert feature_maps.endpoint_levels(space) == {1: 0, 2: 1, 3: 2, 4: 3, 5: last}
-    for level, counts in feature_maps.feature_filters(space, (3, 4, 5)).items():
+    for _level, counts in feature_maps.feature_filters(space, (3, 4, 5)).items():
         if counts.position is None:
             assert len(counts.options) == 1
         else:
@@ -87,7 +87,10 @@ def test_choices_behind_an_endpoint_keep_their_block_whole():
 
 
 def test_missing_endpoint_is_named():
-    with pytest.raises(InputError, match="quickstart_search has endpoints of 4, 8, 16, but the detector needs 32 too"):
+    with pytest.raises(
+        InputError,
+        match="quickstart_search has endpoints of 4, 8, 16, but the detector needs 32 too",
+    ):
         feature_maps.trim(search_space.get("quickstart_search"), (4, 5))
     shallow = dataclasses.replace(towers.space(), blocks=towers.space().blocks[:4])
     with pytest.raises(InputError, match="tower has endpoints of 2, 4, 8, 16, .* needs 32 too"):
@@ -121,7 +124,9 @@ def test_mobilenet_v3_for_detection_has_half_the_channels_behind_c4():
     network = _network("mobilenet_v3_large_detection")
     whole = _network("mobilenet_v3_large")
     assert network.blocks[:5] == whole.blocks[:5]
-    filters = {l: c.options[0] for l, c in feature_maps.feature_filters(network, (4, 5)).items()}
+    filters = {
+        level: c.options[0] for level, c in feature_maps.feature_filters(network, (4, 5)).items()
+    }
     assert filters == {4: 112, 5: 80}
     bottlenecks = [getattr(x, "layer", x) for x in network.blocks[5].layers[:-1]]
     assert [layer.expansion for layer in bottlenecks] == [672, 480, 480]
