@@ -91,9 +91,7 @@ def _write(directory: str, cost_model: cost_model_lib.CostModel, sampled, costs)
     try:
         os.makedirs(directory, exist_ok=True)
         for number, (indices, cost) in enumerate(zip(sampled, costs)):
-            value = architecture_lib.file_json(
-                search_space.resolve(cost_model.space, indices)
-            )
+            value = architecture_lib.file_json(search_space.resolve(cost_model.space, indices))
             value.update(
                 cost=float(cost),
                 cost_unit=cost_model.unit,

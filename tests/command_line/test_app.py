@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -18,12 +19,15 @@ _COMMAND = '''
 And says so."""
 import os, signal, sys
 from absl import flags
-from tunas_tf.command_line import app
+from tunas_tf.command_line import app, network_flags
 from tunas_tf.common.errors import InputError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("sheep", 3, "How many.", lower_bound=1)
 flags.DEFINE_string("end", "well", "How it ends.")
+flags.DEFINE_bool("loud", True, "Whether they say so.")
+flags.DEFINE_enum("wool", None, ["white", "black"], "Of what colour they are. " * 9)
+network_flags.define("seed")
 
 def main():
     if FLAGS.end == "bad input":
@@ -33,6 +37,10 @@ def main():
         import matplotlib
     if FLAGS.end == "defect":
         raise ValueError("a wolf")
+    if FLAGS.end == "tensorflow":
+        import tensorflow as tf
+        tf.config.list_physical_devices()
+        tf.reduce_sum(tf.ones([2]))
     if FLAGS.end == "interrupt":
         os.kill(os.getpid(), signal.SIGINT)
     print("sheep\\n" * FLAGS.sheep, end="")
@@ -114,7 +122,23 @@ def test_help_shows_the_commands_own_flags(run):
     assert result.returncode == 0
     assert result.stdout.startswith("Counts sheep.\n\nAnd says so.\n")
     assert "--sheep (default: 3)\n        How many." in result.stdout
+    assert "--end (default: well)\n" in result.stdout
+    assert "--[no]loud (default: true)\n" in result.stdout
+    assert "--wool=white|black\n        Of what colour" in result.stdout
     assert "--verbosity" not in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 100
+
+
+def test_help_shows_the_commands_own_flags_first(run):
+    flags_in_order = [line for line in run("--help").stdout.splitlines() if line[2:4] == "--"]
+    names = [re.sub(r"[ =].*", "", line.strip()) for line in flags_in_order]
+    assert names == ["--sheep", "--end", "--[no]loud", "--wool", "--seed"]
+
+
+def test_tensorflow_starts_in_silence(run):
+    """With its notices about processors and drivers that are not there, nobody reads errors."""
+    result = run("--end=tensorflow")
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_reader_that_has_seen_enough(run, tmp_path):

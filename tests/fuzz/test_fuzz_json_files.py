@@ -44,7 +44,7 @@ def _require_plain(value) -> None:
 @given(content=contents(_CONFIG))
 def test_json(directory, content):
     path = write(directory / "any.json", content)
-    value = expect_sentence(lambda: json_files.read_json(path, "give another file"))
+    value = expect_sentence(lambda: json_files.read_json(path, "give another file", "config"))
     if value is not None:
         _require_plain(value)
 

@@ -155,15 +155,22 @@ def test_other_execution_is_an_error():
         models.Supernet(example_spaces.mixed_space(), NUM_CLASSES, execution="sliced")
 
 
-def test_layers_of_equal_definition_share_one_trace():
+@pytest.mark.parametrize("execution, num_bottlenecks", [("mask", 11), ("slice", 3)])
+def test_layers_of_equal_definition_share_one_trace(execution, num_bottlenecks):
     space = search_space.get("proxylessnas_search", filters_multiplier=0.5)
-    supernet = models.Supernet(space, NUM_CLASSES)
+    supernet = models.Supernet(space, NUM_CLASSES, execution=execution)
     masks = one_hot(space, space.reference_indices)
-    tf.function(lambda x, m: supernet(x, m).logits).get_concrete_function(
-        tf.TensorSpec((2, 32, 32, 3)), tf.TensorSpec(masks.shape)
+    call = tf.function(lambda x, m: supernet(x, m)).get_concrete_function(
+        tf.TensorSpec((2, 64, 64, 3)), tf.TensorSpec(masks.shape)
     )
-    # 21 bottlenecks in 11 kinds, and six other layers.
-    assert len(supernet.shared_calls) == 11 + 6
+    # 21 bottlenecks: in 11 kinds, or with any numbers of filters in three (of stride 1 and 2,
+    # and residual ones). Six other layers, of which two are activations.
+    num_others = 6 if execution == "mask" else 5
+    assert len(supernet.shared_calls) == num_bottlenecks + num_others
+    assert [tuple(e.shape) for e in call.structured_outputs.endpoints] == [
+        (2, 64 // stride, 64 // stride, filters)
+        for stride, filters in ((2, 8), (4, 16), (8, 24), (16, 48), (32, 96), (32, 160))
+    ]
 
 
 def test_sharing_does_not_mix_up_the_weights(mixed):

@@ -1,4 +1,11 @@
-"""How every command runs: flags in, exit code out, bad input as one line."""
+"""How every command runs: flags in, exit code out, bad input as one line.
+
+0    done; or stopped by SIGTERM, with a checkpoint written
+1    a mistake of this program, or a crash
+2    something to mend: bad input, a full disk, a package that is missing
+3    one of several workers was lost
+130  stopped by Ctrl-C
+"""
 
 import inspect
 import math

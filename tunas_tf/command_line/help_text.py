@@ -14,11 +14,11 @@ _LIBRARY_PACKAGES = ("absl", "tensorflow", "tensorflow_datasets", "etils", "tf_k
 # Last part of the name of a module that defines flags -> what these are about, in the order of
 # the text. What is not here is the module of the command itself.
 _TOPICS = {
-    "search_command": "Search",
-    "train_command": "Training of one network",
     "compare_flags": "Comparison",
     "calibration_flags": "Calibration",
     "export_flags": "Export",
+    "search_command": "Search",
+    "train_command": "Training of one network",
     "network_flags": "Network, cost, seed and output",
     "detector_flags": "Detector and its images",
     "training_flags": "Data and training",
@@ -29,7 +29,10 @@ _OWN = "This command"
 
 _EPILOGUE = """\
 --flagfile=FILE reads flags from a file, one a line; FILE may be one of those that come with the
-package, such as flags/quickstart.flags. --helpfull shows the flags of all libraries too."""
+package, such as flags/quickstart.flags. --helpfull shows the flags of all libraries too.
+
+Exit codes: 0 done, or stopped by SIGTERM with a checkpoint written; 1 a mistake of this program;
+2 something to mend, which one line says; 3 a worker was lost, start all again; 130 Ctrl-C."""
 
 
 def _flags_by_topic() -> dict[str, list[flags.Flag]]:
@@ -54,7 +57,8 @@ def _flag_text(flag: flags.Flag) -> str:
         text = text.removeprefix(f"<{values}>: ")
         values = f"={values}"
     name = f"[no]{flag.name}" if flag.boolean else flag.name
-    default = "" if flag.default is None else f" (default: {flag.default_as_str.strip(chr(39))})"
+    default = (flag.default_as_str or "").strip("'")
+    default = default and f" (default: {default})"
     lines = textwrap.wrap(text, _WIDTH - 8)
     return "\n".join([f"  --{name}{values}{default}", *(f"        {line}" for line in lines)])
 

@@ -107,7 +107,7 @@ def _read_table(number: int, value, num_options: list[int]) -> tables.Table:
     return tables.Table(tuple(positions), np.array(values, dtype=np.float64).reshape(shape))
 
 
-def from_json(value) -> tables.CostModel:
+def from_json(value: Any) -> tables.CostModel:
     """Reads what `to_json` wrote; raises InputError for anything else."""
     _require(
         isinstance(value, dict) and value.get("format") == _FORMAT,

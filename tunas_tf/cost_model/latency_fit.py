@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import scipy.optimize
 import scipy.stats
+from numpy.typing import ArrayLike
 
 from tunas_tf.cost_model.units import Unit
 from tunas_tf.search_space import operations
@@ -153,17 +154,18 @@ class LatencyFit:
         return linear * math.exp(remainder)
 
 
-def r_squared(actual, predicted) -> float:
+def r_squared(actual: ArrayLike, predicted: ArrayLike) -> float:
     """1 - residual variance / variance of the actual values, [n] each."""
-    actual, predicted = np.asarray(actual, np.float64), np.asarray(predicted, np.float64)
-    return 1.0 - float(np.sum((actual - predicted) ** 2) / np.sum((actual - actual.mean()) ** 2))
+    truth = np.asarray(actual, np.float64)
+    residuals = truth - np.asarray(predicted, np.float64)
+    return 1.0 - float(np.sum(residuals**2) / np.sum((truth - truth.mean()) ** 2))
 
 
-def mean_absolute_percentage_error(actual, predicted) -> float:
+def mean_absolute_percentage_error(actual: ArrayLike, predicted: ArrayLike) -> float:
     """Mean of |predicted / actual - 1|, as a fraction."""
     return float(np.mean(np.abs(np.asarray(predicted) / np.asarray(actual) - 1.0)))
 
 
-def rank_correlation(actual, predicted) -> float:
+def rank_correlation(actual: ArrayLike, predicted: ArrayLike) -> float:
     """Spearman's: the correlation of the ranks."""
     return float(scipy.stats.spearmanr(actual, predicted).statistic)

@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tunas_tf.common.errors import InputError
 from tunas_tf.cost_model import tables
@@ -64,7 +65,7 @@ def num_features(space: spec.SearchSpace) -> int:
 
 
 def from_coefficients(
-    name: str, unit: str, space: spec.SearchSpace, coefficients, bias: float
+    name: str, unit: str, space: spec.SearchSpace, coefficients: ArrayLike, bias: float
 ) -> tables.CostModel:
     """Compiles published coefficients (float [num_features(space)]) into tables."""
     coefficients = np.asarray(coefficients, dtype=np.float64)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from tunas_tf.search_space import spec, traversal
 from tunas_tf.search_space.slots import LayerSlot
@@ -53,12 +54,12 @@ class CostModel:
     bias: float
     image_size: int | None = None
 
-    def cost(self, indices) -> np.ndarray:
+    def cost(self, indices: ArrayLike) -> np.ndarray:
         """Costs of architectures: [..., choices] integers -> [...] float64."""
-        indices = np.asarray(indices)
-        total = np.full(indices.shape[:-1], self.bias)
+        chosen = np.asarray(indices)
+        total = np.full(chosen.shape[:-1], self.bias)
         for table in self.tables:
-            total += table.values[tuple(indices[..., p] for p in table.positions)]
+            total += table.values[tuple(chosen[..., p] for p in table.positions)]
         return total
 
     def expected_cost(self, probabilities: Sequence[np.ndarray]) -> float:

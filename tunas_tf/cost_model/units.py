@@ -71,7 +71,9 @@ def unit_slots(space: spec.SearchSpace, image_size: int, num_classes: int) -> li
     return found
 
 
-def unit_at(slot: LayerSlot, layers: tuple, input_option: int, output_option: int, base: int):
+def unit_at(
+    slot: LayerSlot, layers: tuple, input_option: int, output_option: int, base: int
+) -> Unit:
     """The piece at `slot` once its choices are made.
 
     Args:

@@ -12,9 +12,6 @@ __all__ = ["RecordedFunction", "unrecorded"]
 # a function that a tape watches would build the gradients of that function once more.
 unrecorded = record.stop_recording
 
-# Inlined, its nodes would be those of every caller, which are many.
-_ATTRIBUTES = {"_noinline": True}
-
 
 class Forward(NamedTuple):
     """What a forward pass gives.
@@ -40,7 +37,15 @@ class RecordedFunction:
       sources: the float tensors and the variable handles from outside that gradients flow to.
     """
 
-    def __init__(self, function: Callable[[], Any]):
+    def __init__(self, function: Callable[[], Any], inline: bool = False):
+        """
+        Args:
+          function: without arguments.
+          inline: whether calls of it become part of their callers. XLA (TensorFlow 2.20) aborts
+            on branches that compute with what another call returned.
+        """
+        self._inline = inline
+
         def forward() -> Forward:
             self.structure = function()
             # A tensor from outside that is returned as it is gets a place in this graph.
@@ -48,7 +53,7 @@ class RecordedFunction:
             return Forward(outputs, self._trace_backward(outputs))
 
         with unrecorded():
-            self._forward = _concrete(forward)
+            self._forward = _concrete(forward, inline=inline)
         # By way of the current graph, where the gradient of a loop looks for variables.
         capture = tf.compat.v1.get_default_graph().capture
         self._forward.set_external_captures([capture(t) for t in self._forward.captured_inputs])
@@ -68,7 +73,9 @@ class RecordedFunction:
             return tf.gradients(outputs, [inside for _, inside in sources], output_gradients)
 
         self._backward = _concrete(
-            backward, *(tf.TensorSpec(output.shape, output.dtype) for output in outputs)
+            backward,
+            *(tf.TensorSpec(output.shape, output.dtype) for output in outputs),
+            inline=self._inline,
         )
         is_reached = [gradient is not None for gradient in self._backward.structured_outputs]
         self.sources = [outside for (outside, _), is_in in zip(sources, is_reached) if is_in]
@@ -79,8 +86,9 @@ class RecordedFunction:
         return [tensor for tensor in needed if id(tensor) not in outside_of]
 
     @property
-    def saved_dtypes(self) -> list[tf.DType]:
-        return [tensor.dtype for tensor in self._forward.structured_outputs.saved]
+    def saved_specs(self) -> list[tf.TensorSpec]:
+        saved = self._forward.structured_outputs.saved
+        return [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in saved]
 
     def forward(self) -> Forward:
         """Calls the function."""
@@ -105,7 +113,9 @@ class RecordedFunction:
         return [gradient for gradient in gradients if gradient is not None]
 
 
-def _concrete(function: Callable, *specs: tf.TensorSpec):
+def _concrete(function: Callable, *specs: tf.TensorSpec, inline: bool):
+    # Inlined, its nodes would be those of every caller, which are many.
+    attributes = {} if inline else {"_noinline": True}
     return tf.function(
-        function, autograph=False, experimental_attributes=_ATTRIBUTES
+        function, autograph=False, experimental_attributes=attributes
     ).get_concrete_function(*specs)

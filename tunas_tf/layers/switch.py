@@ -15,7 +15,10 @@ __all__ = ["Switch", "switch"]
 
 
 def switch(
-    mask: tf.Tensor, branches: Sequence[Callable[[], Any]], rematerialize: bool = False
+    mask: tf.Tensor,
+    branches: Sequence[Callable[[], Any]],
+    rematerialize: bool = False,
+    same_shapes: bool = False,
 ) -> Any:
     """Runs the branch that `mask` selects, or all of them if it selects several.
 
@@ -34,8 +37,9 @@ def switch(
       mask: float [n], one weight per branch.
       branches: n functions without arguments that return the same structure of tensors.
       rematerialize: whether the backward pass computes the selected branch again as well,
-        rather than to keep its intermediate tensors. XLA needs it, since it keeps tensors of
-        one shape only. Without effect in eager mode.
+        rather than to keep its intermediate tensors. Without effect in eager mode.
+      same_shapes: whether all that branches return and keep has the same shapes, which takes
+        zeros for what a branch does not have. XLA wants it, and can compile nothing else.
     """
     mask = tf.stop_gradient(tf.convert_to_tensor(mask))
     num_branches = len(branches)
@@ -55,8 +59,8 @@ def switch(
         return tf.nest.map_structure(
             lambda *tensors: tf.add_n([_scaled(t, w) for t, w in zip(tensors, mask)]), *results
         )
-    functions = [RecordedFunction(branch) for branch in branches]
-    outputs = _GraphSwitch(mask, selected, functions, rematerialize).run()
+    functions = [RecordedFunction(branch, inline=same_shapes) for branch in branches]
+    outputs = _GraphSwitch(mask, selected, functions, rematerialize, same_shapes).run()
     return tf.nest.pack_sequence_as(functions[0].structure, outputs)
 
 
@@ -72,19 +76,27 @@ class _GraphSwitch:
     Here all branches save theirs in the same places, as many as the longest one needs.
     """
 
-    def __init__(self, mask, selected, functions: Sequence[RecordedFunction], rematerialize: bool):
+    def __init__(
+        self,
+        mask,
+        selected,
+        functions: Sequence[RecordedFunction],
+        rematerialize: bool,
+        same_shapes: bool,
+    ):
         """
         Args:
           mask: float [n].
           selected: int32 scalar, a branch; n stands for the weighted sum of all.
           functions: the n branches.
-          rematerialize: as in `switch`.
+          rematerialize, same_shapes: as in `switch`.
         """
         self.weights = tf.unstack(mask, len(functions))
         self.selected = selected
         self.functions = functions
         self.rematerialize = rematerialize
-        self.places = _Places([] if rematerialize else [f.saved_dtypes for f in functions])
+        self.same_shapes = same_shapes
+        self.places = _Places([self._kept(function) for function in functions])
         # From outside, by id: the branches share some of them.
         self.sources = {
             id(source): source
@@ -92,6 +104,19 @@ class _GraphSwitch:
             for source in function.sources
             if source.dtype != tf.resource
         }
+
+    def _kept(self, function: RecordedFunction) -> list[tf.TensorSpec]:
+        """The places of what a branch keeps for its backward pass."""
+        if self.rematerialize:
+            return []
+        if not self.same_shapes:
+            return [tf.TensorSpec([], spec.dtype) for spec in function.saved_specs]
+        # Where all else is static, only the reserve of the fused batch norm has no shape: XLA
+        # leaves it empty.
+        return [
+            spec if spec.shape.is_fully_defined() else tf.TensorSpec([0], spec.dtype)
+            for spec in function.saved_specs
+        ]
 
     def run(self) -> list[tf.Tensor]:
         """The outputs as a flat list, from which gradients flow to what the branches use."""
@@ -120,7 +145,8 @@ class _GraphSwitch:
     def _forward(self, function: RecordedFunction) -> Callable[[], Any]:
         def call():
             outputs, saved = function.forward()
-            return outputs, self.places.put([] if self.rematerialize else saved)
+            kept = self._kept(function)
+            return outputs, self.places.put(kept, saved[: len(kept)])
 
         return call
 
@@ -131,7 +157,7 @@ class _GraphSwitch:
                 outputs, _ = function.forward()
             scaled = [_scaled(output, weight) for output in outputs]
             total = scaled if total is None else [a + b for a, b in zip(total, scaled)]
-        return total, self.places.put([])
+        return total, self.places.put([], [])
 
     def _gradients(self, sources, saved, output_gradients) -> dict[int, tf.Tensor]:
         """The gradients of the `sources` that any branch uses, by id."""
@@ -139,9 +165,8 @@ class _GraphSwitch:
         reached = [key for key in sources if key in used]
         shapes = [_shape(sources[key]) for key in reached]
         with tf.control_dependencies(output_gradients):
-            # XLA wants the same shapes from all branches, which costs time and memory.
             zeros = [
-                tf.zeros(shape if self.rematerialize else [], sources[key].dtype)
+                tf.zeros(shape if self.same_shapes else [], sources[key].dtype)
                 for key, shape in zip(reached, shapes)
             ]
 
@@ -151,7 +176,7 @@ class _GraphSwitch:
         def backward(function):
             if self.rematerialize:
                 return dense(_recompute(function, output_gradients, output_gradients))
-            own = self.places.take(function.saved_dtypes, saved)
+            own = self.places.take(self._kept(function), saved)
             return dense(_by_id(function, function.backward(own, output_gradients)))
 
         def backward_sum():
@@ -176,38 +201,36 @@ class _GraphSwitch:
 class _Places:
     """Places for tensors that several functions use, each for its own.
 
-    XLA aside, tensors of different shapes may stand in the same place.
-
     Attributes:
-      dtypes: one per place.
+      specs: one per place, of what stands there when it is not used.
     """
 
-    def __init__(self, users: Sequence[Sequence[tf.DType]]):
+    def __init__(self, users: Sequence[Sequence[tf.TensorSpec]]):
         """
         Args:
-          users: for each function, the types of its tensors.
+          users: for each function, the places that it needs.
         """
-        counts: collections.Counter[tf.DType] = collections.Counter()
-        for dtypes in users:
-            counts |= collections.Counter(dtypes)
-        self.dtypes = list(counts.elements())
+        counts: collections.Counter[tf.TensorSpec] = collections.Counter()
+        for specs in users:
+            counts |= collections.Counter(specs)
+        self.specs = list(counts.elements())
 
-    def put(self, tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """All places, filled with `tensors` and where there are too few with zeros."""
-        waiting: dict[tf.DType, Any] = collections.defaultdict(collections.deque)
-        for tensor in tensors:
-            waiting[tensor.dtype].append(tensor)
+    def put(self, specs: Sequence[tf.TensorSpec], tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """All places: those of `specs` filled with `tensors`, the others with zeros."""
+        waiting: dict[tf.TensorSpec, Any] = collections.defaultdict(collections.deque)
+        for spec, tensor in zip(specs, tensors):
+            waiting[spec].append(tensor)
         return [
-            waiting[dtype].popleft() if waiting[dtype] else tf.zeros([], dtype)
-            for dtype in self.dtypes
+            waiting[spec].popleft() if waiting[spec] else tf.zeros(spec.shape, spec.dtype)
+            for spec in self.specs
         ]
 
-    def take(self, dtypes: Sequence[tf.DType], places: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """What a function with tensors of these types has put into `places`."""
-        filled: dict[tf.DType, Any] = collections.defaultdict(collections.deque)
-        for dtype, tensor in zip(self.dtypes, places):
-            filled[dtype].append(tensor)
-        return [filled[dtype].popleft() for dtype in dtypes]
+    def take(self, specs: Sequence[tf.TensorSpec], places: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """What a function has put into the places of `specs`."""
+        filled: dict[tf.TensorSpec, Any] = collections.defaultdict(collections.deque)
+        for spec, tensor in zip(self.specs, places):
+            filled[spec].append(tensor)
+        return [filled[spec].popleft() for spec in specs]
 
 
 def _by_id(function: RecordedFunction, gradients: Sequence[tf.Tensor]) -> dict[int, tf.Tensor]:
@@ -236,18 +259,20 @@ class Switch(tf_keras.layers.Layer):
 
     Attributes:
       options: the layers.
-      rematerialize: as in `switch`.
+      rematerialize, same_shapes: as in `switch`.
     """
 
     def __init__(
         self,
         options: Sequence[tf_keras.layers.Layer],
         rematerialize: bool = False,
+        same_shapes: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.options = list(options)
         self.rematerialize = rematerialize
+        self.same_shapes = same_shapes
 
     def build(self, input_shape):
         for option in self.options:
@@ -267,11 +292,16 @@ class Switch(tf_keras.layers.Layer):
             option_mask,
             [functools.partial(option, inputs, **kwargs) for option in self.options],
             self.rematerialize,
+            self.same_shapes,
         )
 
     def get_config(self) -> dict[str, Any]:
         options = [tf_keras.layers.serialize(option) for option in self.options]
-        config = {"options": options, "rematerialize": self.rematerialize}
+        config = {
+            "options": options,
+            "rematerialize": self.rematerialize,
+            "same_shapes": self.same_shapes,
+        }
         return {**super().get_config(), **config}
 
     @classmethod

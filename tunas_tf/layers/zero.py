@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
@@ -21,7 +22,7 @@ class Zero(tf_keras.layers.Layer):
       strides: step in both directions.
     """
 
-    def __init__(self, filters: int | None = None, strides: int = 1, **kwargs):
+    def __init__(self, filters: int | np.ndarray | None = None, strides: int = 1, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
         self.strides = strides

@@ -201,11 +201,15 @@ class Choice(tf_keras.layers.Layer):
     """Runs the option that the sample selects."""
 
     def __init__(
-        self, position: int, options: Sequence[tf_keras.layers.Layer], rematerialize: bool
+        self,
+        position: int,
+        options: Sequence[tf_keras.layers.Layer],
+        rematerialize: bool,
+        same_shapes: bool,
     ):
         super().__init__()
         self.position = position
-        self.options = layers.Switch(options, rematerialize)
+        self.options = layers.Switch(options, rematerialize, same_shapes)
 
     def call(self, inputs, masks, input_width: Width, output_width: Width):
         return self.options(

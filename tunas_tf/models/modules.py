@@ -35,13 +35,15 @@ class Builder:
       slot: the layer.
       base: expanded filter counts are multiples of this.
       rematerialize: whether choices compute their options again in the backward pass.
+      static_shapes: whether all options of a choice have tensors of the same shapes.
       positions: path of a choice below the layer -> its row among the layer's own choices.
     """
 
-    def __init__(self, slot: LayerSlot, base: int, rematerialize: bool = False):
+    def __init__(self, slot: LayerSlot, base: int, rematerialize: bool, static_shapes: bool):
         self.slot = slot
         self.base = base
         self.rematerialize = rematerialize
+        self.static_shapes = static_shapes
         self.positions = {
             choice.path: row for row, choice in enumerate(traversal.choices_of(slot.layer))
         }
@@ -88,7 +90,12 @@ class Builder:
         ]
         # What an outer choice computes again includes the choices within.
         is_outermost = not any(path.startswith(f"{other}/") for other in self.positions)
-        return Choice(self.positions[path], options, self.rematerialize and is_outermost)
+        return Choice(
+            self.positions[path],
+            options,
+            rematerialize=self.rematerialize and is_outermost,
+            same_shapes=self.static_shapes,
+        )
 
     def _residual(self, node, path: str) -> tf_keras.layers.Layer:
         """input + node(input): the sum is part of the options, so that a skip costs nothing."""
@@ -99,12 +106,15 @@ class Builder:
         return Residual(self.build(node, path))
 
 
-def build_module(slot: LayerSlot, base: int, rematerialize: bool = False) -> tf_keras.layers.Layer:
+def build_module(
+    slot: LayerSlot, base: int, rematerialize: bool = False, static_shapes: bool = False
+) -> tf_keras.layers.Layer:
     """The module of a layer of the tower, all its options included.
 
     Args:
       slot: the layer, not an `Endpoint`.
       base: expanded filter counts are multiples of this.
       rematerialize: whether choices compute their options again in the backward pass.
+      static_shapes: whether all options of a choice have tensors of the same shapes.
     """
-    return Builder(slot, base, rematerialize).build(slot.layer, "")
+    return Builder(slot, base, rematerialize, static_shapes).build(slot.layer, "")

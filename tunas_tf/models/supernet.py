@@ -60,7 +60,8 @@ class Supernet(tf_keras.Model):
         network, or "slice", where a sample costs what its network costs. Both compute the same
         from the same weights.
       rematerialize: whether the outermost choices compute their options again in the backward
-        pass, rather than to keep intermediate tensors (TuNAS, section 4.3). XLA needs it.
+        pass, rather than to keep intermediate tensors (TuNAS, section 4.3). XLA compiles a
+        supernet with rematerialization in mask execution only.
     """
 
     def __init__(
@@ -81,7 +82,9 @@ class Supernet(tf_keras.Model):
         self.tower = [
             None
             if isinstance(slot.layer, spec.Endpoint)
-            else build_module(slot, space.filter_base, rematerialize)
+            else build_module(
+                slot, space.filter_base, rematerialize, rematerialize and execution == "mask"
+            )
             for slot in self.slots
         ]
         self.shared_calls = SharedCalls(any_size=execution == "slice")

@@ -113,7 +113,7 @@ def resolve(space: spec.SearchSpace, indices: Sequence[int]) -> Architecture:
     return Architecture(space.name, indices, tuple(blocks))
 
 
-def resolve_layer(layer, input_filters: int, filters: int, base: int):
+def resolve_layer(layer: Any, input_filters: int, filters: int, base: int) -> Any:
     """`layer` (without choices) with its expansion as a number of filters."""
 
     def to_filters(node):
@@ -124,7 +124,7 @@ def resolve_layer(layer, input_filters: int, filters: int, base: int):
     return traversal.map_nodes(layer, to_filters)
 
 
-def to_json(node) -> Any:
+def to_json(node: Any) -> Any:
     """A tree (space, architecture or part) as JSON values; `from_json` reads it back."""
     if isinstance(node, Architecture):
         return {
@@ -145,7 +145,7 @@ def file_json(architecture: Architecture) -> dict[str, Any]:
     return {"version": VERSIONS["architecture"], **to_json(architecture)}
 
 
-def from_json(value) -> Any:
+def from_json(value: Any) -> Any:
     """Reads what `to_json` wrote: a tree of the right form, whatever its values are.
 
     Raises AttributeError, KeyError, TypeError or ValueError for anything else. What comes from
@@ -177,7 +177,7 @@ def _require_sound(space: spec.SearchSpace) -> None:
         raise ValueError(str(error).rstrip(".")) from None
 
 
-def space_from_json(value) -> spec.SearchSpace:
+def space_from_json(value: Any) -> spec.SearchSpace:
     """The search space that `to_json` wrote, all of whose networks can be built.
 
     Raises:
@@ -190,7 +190,7 @@ def space_from_json(value) -> spec.SearchSpace:
     return space
 
 
-def network_from_json(value) -> Architecture:
+def network_from_json(value: Any) -> Architecture:
     """The network that `to_json` wrote; other entries beside it do not matter.
 
     Raises:

@@ -6,7 +6,7 @@ trainable ones, gamma and beta of batch norm included, moving averages not.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space import operations
@@ -41,7 +41,7 @@ def operations_count(counted: Iterable) -> Count:
     return sum(map(_operation_count, counted), Count())
 
 
-def layer_count(layer, input_filters: int, filters: int, input_size: int) -> Count:
+def layer_count(layer: Any, input_filters: int, filters: int, input_size: int) -> Count:
     """Counts of one layer without choices, at a square input of side `input_size`."""
     return operations_count(operations.layer_operations(layer, input_filters, filters, input_size))
 

@@ -6,6 +6,7 @@ convolution before it, where inference folds it.
 
 import dataclasses
 import functools
+from typing import Any
 
 from tunas_tf.search_space import spec
 
@@ -74,7 +75,7 @@ def squeeze_excite_filters(expanded_filters: int) -> int:
     return spec.make_divisible(0.25 * expanded_filters, 8)
 
 
-def output_size(layer, input_size: int) -> int:
+def output_size(layer: Any, input_size: int) -> int:
     """Side of the square output of `layer` (SAME padding: ceil(input / stride))."""
     if isinstance(layer, spec.GlobalPool):
         return 1
@@ -90,7 +91,7 @@ def _pointwise(input_filters: int, filters: int, size: int, batch_norm: bool = T
 
 
 @functools.singledispatch
-def layer_operations(layer, input_filters: int, filters: int, input_size: int) -> list:
+def layer_operations(layer: Any, input_filters: int, filters: int, input_size: int) -> list:
     """The operations of one layer without choices, in order.
 
     Args:

@@ -27,7 +27,7 @@ _MAX_MULTIPLIER = 10**6
 _SPACES: dict[str, Callable[[], spec.SearchSpace]] = {}
 
 
-def register(function: Callable[[], spec.SearchSpace]):
+def register(function: Callable[[], spec.SearchSpace]) -> Callable[[], spec.SearchSpace]:
     """Makes the space known by the name of the function that returns it."""
     name = function.__name__
     known = _SPACES.get(name, function)

@@ -60,7 +60,7 @@ class OneOf:
     choices: tuple
     tag: str
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.choices:
             raise ValueError("OneOf needs at least one option.")
         if self.tag not in (OPERATION, FILTERS):
@@ -94,7 +94,7 @@ class Expansion:
     ratio: float
     of: str = "input"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.of not in ("input", "output"):
             raise ValueError(f"Expansion is of {self.of!r}; use 'input' or 'output'.")
 

@@ -52,7 +52,7 @@ class Choice:
         return self.one_of.tag
 
 
-def children(node) -> list[tuple[str, Any]]:
+def children(node: Any) -> list[tuple[str, Any]]:
     """The (name, child) pairs of a node that is no `OneOf`, in traversal order."""
     if isinstance(node, spec.SearchSpace):
         return [("blocks", node.blocks)]
@@ -68,7 +68,7 @@ def join(path: str, name: str) -> str:
     return f"{path}/{name}" if path else name
 
 
-def choices_of(node) -> tuple[Choice, ...]:
+def choices_of(node: Any) -> tuple[Choice, ...]:
     """Every choice of a space (or of any sub-tree) in traversal order."""
     found: list[Choice] = []
 
@@ -91,7 +91,7 @@ def choices_of(node) -> tuple[Choice, ...]:
     return tuple(found)
 
 
-def num_architectures(node) -> int:
+def num_architectures(node: Any) -> int:
     """The product of all option counts: the published size of a space."""
     product = 1
     for choice in choices_of(node):
@@ -99,7 +99,7 @@ def num_architectures(node) -> int:
     return product
 
 
-def num_distinct(node) -> int:
+def num_distinct(node: Any) -> int:
     """The number of architectures that differ in a choice that they select.
 
     Choices below an option that is not selected do not count, so a skipped layer is
@@ -149,7 +149,7 @@ def validate_indices(space: spec.SearchSpace, indices: Sequence[int]) -> tuple[i
     return tuple(int(index) for index in indices)
 
 
-def map_nodes(node, function: Callable[[Any], Any]):
+def map_nodes(node: Any, function: Callable[[Any], Any]) -> Any:
     """Rebuilds a tree bottom-up, with `function` applied to every rebuilt node but tuples."""
     if isinstance(node, tuple):
         return tuple(map_nodes(item, function) for item in node)
@@ -163,7 +163,7 @@ def map_nodes(node, function: Callable[[Any], Any]):
     return function(node)
 
 
-def prune(node, indices: Sequence[int]):
+def prune(node: Any, indices: Sequence[int]) -> Any:
     """The sub-tree that `indices` select: `node` without any `OneOf`.
 
     Args:

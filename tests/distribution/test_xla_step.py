@@ -1,0 +1,65 @@
+"""A search step in mask execution compiles under XLA, which TPUs need: no shape is dynamic."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny_space
+
+from tunas_tf import cost_model as cost_model_lib
+from tunas_tf.controller import Controller, ControllerConfig
+from tunas_tf.cost_model.tensorflow_evaluator import TensorFlowCostModel
+from tunas_tf.models import Supernet
+from tunas_tf.training.classification import ClassificationTask
+from tunas_tf.training.optimization import make_optimizer
+from tunas_tf.training.search_job import make_supernet
+from tunas_tf.training.search_trainer import SearchTrainer
+
+
+def _trainer(estimator: str) -> SearchTrainer:
+    space = tiny_space.tiny_search()
+    supernet = make_supernet(lambda: Supernet(space, 2, execution="mask", rematerialize=True), 0)
+    optimizer = make_optimizer(supernet.trainable_variables, 1.0, 256, 10, 0.0, momentum=0.9)
+    cost_model = cost_model_lib.get("madds", space, 16, 2)
+    config = ControllerConfig(
+        total_steps=10,
+        train_batch_size=8,
+        rl_delay_steps_fraction=0.5,
+        rl_cost_model_target=cost_model.reference_cost(),
+        rl_estimator=estimator,
+        increase_ops_warmup_steps_fraction=0.5,
+        increase_filters_warmup_steps_fraction=0.5,
+    )
+    controller = Controller(space, config, TensorFlowCostModel(cost_model))
+    nothing = tf.data.Dataset.from_tensors(0)
+    return SearchTrainer(
+        ClassificationTask(0.1), supernet, controller, optimizer, nothing, nothing, 4e-5, seed=0
+    )
+
+
+@pytest.mark.parametrize("estimator", ["reinforce", "control_variate"])
+def test_compiled_steps_equal_those_that_are_not(estimator):
+    generator = np.random.default_rng(0)
+    batches = [
+        (
+            tf.constant(generator.normal(size=(8, 16, 16, 3)), tf.float32),
+            tf.constant(generator.integers(2, size=8), tf.int32),
+        )
+        for _ in range(2)
+    ]
+    trainers = {}
+    for jit_compile in (False, True):
+        trainer = trainers[jit_compile] = _trainer(estimator)
+        step = tf.function(trainer._replica_step, jit_compile=jit_compile)
+        samples = []
+        for _ in range(8):  # With warmup at first; then the controller learns.
+            finite, indices = step(*batches)
+            assert int(finite) == 1
+            samples.append(indices.numpy().tolist())
+            trainer.global_step.assign_add(1)
+        trainer.samples = samples
+    assert trainers[True].samples == trainers[False].samples
+    for found, expected in zip(
+        [*trainers[True].supernet.variables, trainers[True].controller.state.logits],
+        [*trainers[False].supernet.variables, trainers[False].controller.state.logits],
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
