@@ -11,7 +11,6 @@ of the whole detector at --image_size. The same command again resumes.
 from absl import flags
 
 from object_detection.command_line import detector_flags
-from tunas_tf import search_space
 from tunas_tf.command_line import (
     app,
     network_flags,
@@ -20,6 +19,7 @@ from tunas_tf.command_line import (
     training_flags,
 )
 from tunas_tf.common.errors import InputError
+from tunas_tf.training.search_settings import require_choices
 
 FLAGS = flags.FLAGS
 
@@ -57,8 +57,7 @@ def main() -> None:
 
     definition = detector_flags.definition()
     space = modeling.trim(space, definition.input_levels)
-    if not search_space.choices_of(space):
-        raise InputError(f"{space.name} has no choices: there is nothing to search.")
+    require_choices(space)
     with strategy_flags.devices():
         dataset = data.load(
             FLAGS.dataset,

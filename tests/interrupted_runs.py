@@ -32,12 +32,12 @@ def prepare(directory: pathlib.Path, image_folder: str, flags: str = _FLAGS) -> 
     (directory / "tiny.flags").write_text(f"{flags}--dataset_dir={image_folder}\n")
 
 
-def start(directory: pathlib.Path, module: str, *flags: str) -> subprocess.Popen:
-    """Starts a command in `directory`."""
+def start(directory: pathlib.Path, module: str, *flags: str, **variables: str) -> subprocess.Popen:
+    """Starts a command in `directory`, with more variables in its environment."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *flags],
         cwd=directory,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

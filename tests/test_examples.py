@@ -13,14 +13,15 @@ _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _SPACE = ("--space_module=custom_space", "--ssd=tiny_search")
 
 
-@pytest.fixture(name="run")
-def _run(tmp_path):
-    """Runs a command beside a copy of the example, and nothing else; gives what it prints."""
-    shutil.copy(_ROOT / "examples" / "custom_space.py", tmp_path)
+@pytest.fixture(name="python")
+def _python(tmp_path):
+    """Runs Python beside copies of the examples, and nothing else; gives what it prints."""
+    for path in (_ROOT / "examples").glob("*.py"):
+        shutil.copy(path, tmp_path)
 
-    def run(command, *arguments):
+    def python(*arguments):
         result = subprocess.run(
-            [sys.executable, "-m", f"tunas_tf.{command}", *arguments],
+            [sys.executable, *arguments],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(_ROOT)},
             capture_output=True,
@@ -30,7 +31,13 @@ def _run(tmp_path):
         assert result.returncode == 0, result.stderr
         return result.stdout
 
-    return run
+    return python
+
+
+@pytest.fixture(name="run")
+def _run(python):
+    """Runs a command."""
+    return lambda command, *arguments: python("-m", f"tunas_tf.{command}", *arguments)
 
 
 def test_custom_space_is_described(run):
@@ -90,3 +97,52 @@ def test_custom_space_from_search_to_accuracy(run, tmp_path, digits_dir):
     assert f"size          {network['params']} parameters" in printed
     evaluation = json.loads((tmp_path / "trained" / "evaluation.json").read_text())
     assert (evaluation["num_examples"], evaluation["step"]) == (200, 3)  # 0.1 * 1,000 / 32.
+
+
+def test_custom_cost(python, run):
+    printed = python("custom_cost.py")
+    reference = ("--ssd=quickstart_search", "--indices=" + ":".join("0" * 21))
+    cost = json.loads(
+        run("estimate_cost", "--cost_model=memory_traffic.json", *reference, "--format=json")
+    )
+    assert printed == (f"memory_traffic.json: {cost['cost']:.1f} kB for the reference network\n")
+    assert cost["unit"] == "kB"
+
+    # The same by what `describe` says of the layers: as many weights as parameters, without the
+    # two of each filter's batch norm, and of the classifier its bias.
+    network = json.loads(
+        run("describe", *reference, "--image_size=64", "--num_classes=10", "--format=json")
+    )
+    batch_norms = values = 0
+    filters, size = 3, 64
+    for layer in network["layers"]:
+        outputs = layer["output_size"] ** 2 * layer["filters"]
+        if layer["op"] == "bottleneck":
+            expanded = 3 * filters
+            # Expansion, depthwise convolution, projection, each reads and writes.
+            values += size**2 * (filters + 2 * expanded)
+            values += layer["output_size"] ** 2 * 2 * expanded + outputs
+            batch_norms += 2 * expanded + layer["filters"]
+            if (filters, size) == (layer["filters"], layer["output_size"]):
+                values += 3 * outputs  # The residual.
+        elif layer["op"] == "conv":
+            values += size**2 * filters + outputs
+            batch_norms += layer["filters"]
+        filters, size = layer["filters"], layer["output_size"]
+    values += 160 + 10  # Classifier.
+    weights = network["params"] - 2 * batch_norms - 10
+    assert cost["cost"] == pytest.approx((values + weights) / 1000)
+
+
+def test_keras_loop(python, tmp_path):
+    printed = python("keras_loop.py", "2").splitlines()
+    assert [line.partition(":")[0] for line in printed] == [
+        "step 0", "step 1", "found", "accuracy on 450 test images after 1 epochs"
+    ]  # fmt: skip
+    assert (tmp_path / "found.keras").exists()
+
+
+@pytest.mark.slow
+def test_keras_loop_learns(python):
+    *_, accuracy = python("keras_loop.py").split()
+    assert float(accuracy.rstrip("%")) > 90

@@ -174,19 +174,3 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, digits_dir, command,
     lines = result.stderr.strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("error: ") and message in lines[0]
     assert os.listdir(tmp_path) == ["file"]
-
-
-def test_flag_defaults_of_search_are_those_of_the_controller():
-    script = (
-        "import dataclasses\n"
-        "from absl import flags\n"
-        "from tunas_tf import search\n"
-        "from tunas_tf.controller import ControllerConfig\n"
-        "flags.FLAGS(['search'])\n"
-        "for field in dataclasses.fields(ControllerConfig):\n"
-        "    if field.name != 'total_steps':\n"
-        "        assert flags.FLAGS[field.name].default == field.default, field.name\n"
-    )
-    subprocess.run(
-        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(_ROOT)}, check=True
-    )

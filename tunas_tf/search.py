@@ -10,7 +10,6 @@ command again resumes; Ctrl-C and SIGTERM save a checkpoint first.
 from absl import flags
 
 from tunas_tf import cost_model as cost_model_lib
-from tunas_tf import search_space
 from tunas_tf.command_line import (
     app,
     network_flags,
@@ -18,7 +17,7 @@ from tunas_tf.command_line import (
     strategy_flags,
     training_flags,
 )
-from tunas_tf.common.errors import InputError
+from tunas_tf.training.search_settings import require_choices
 
 FLAGS = flags.FLAGS
 
@@ -34,8 +33,7 @@ def main() -> None:
     strategy_flags.check_flags()
     training_flags.require_checkpoint_dir()
     space = network_flags.space()
-    if not search_space.choices_of(space):
-        raise InputError(f"{space.name} has no choices: there is nothing to search.")
+    require_choices(space)
     cost_model_name = FLAGS.cost_model or cost_model_lib.default_name(space)
     cost_model_lib.ignored_inputs(cost_model_name)  # That there is one of this name.
 

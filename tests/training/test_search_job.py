@@ -26,9 +26,10 @@ from tunas_tf.training.classification import ClassificationTask
 from tunas_tf.training.loop import LoopOptions, StoppedBySignal
 from tunas_tf.training.progress import Progress
 from tunas_tf.training.run_directory import RunDirectory
+from tunas_tf.training.search_settings import SearchSettings
 from tunas_tf.training.search_trainer import SearchTrainer
 
-SETTINGS = search_job.SearchSettings(
+SETTINGS = SearchSettings(
     augment=True,
     optimizer="rmsprop",
     model_learning_rate=1.0,

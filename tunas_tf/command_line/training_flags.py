@@ -1,19 +1,16 @@
 """The flags of commands that train, and what every such command does with them."""
 
 import dataclasses
-import importlib.metadata
 import os
-import platform
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from absl import flags
 
-from tunas_tf import __version__
 from tunas_tf.command_line import app, strategy_flags
 from tunas_tf.command_line.app import own_flags
-from tunas_tf.common import disk
+from tunas_tf.common import disk, run_config
 from tunas_tf.common.errors import InputError
 from tunas_tf.training import recipe
 
@@ -168,17 +165,11 @@ def settings() -> dict[str, Any]:
 
 def information(derived: dict[str, Any]) -> dict[str, Any]:
     """For config.json: all flags, what was derived from them and the data, the versions."""
-    packages = ("numpy", "tensorflow", "tensorflow-datasets", "tf-models-official", "tf_keras")
-
     return {
         "flags": {f.name: f.value for f in own_flags()},
         "defaults": {f.name: f.default for f in own_flags()},
         "derived": derived,
-        "versions": {
-            "tunas_tf": __version__,
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in packages},
-        },
+        "versions": run_config.versions(),
     }
 
 

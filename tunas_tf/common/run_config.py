@@ -10,18 +10,23 @@ What a reader needs beyond that depends on the command. Names that are known her
 that is noted here, if they are there at all.
 """
 
+import importlib.metadata
 import os
+import platform
 from typing import Any
 
+from tunas_tf import __version__
 from tunas_tf.common import checks
 from tunas_tf.common.errors import InputError
 from tunas_tf.common.json_files import read_json
 
-__all__ = ["DOCUMENTS", "FILE_NAME", "read"]
+__all__ = ["DOCUMENTS", "FILE_NAME", "read", "versions"]
 
 FILE_NAME = "config.json"
 # No other name is ever made a path.
 DOCUMENTS = ("cost_model", "search_space")
+
+_PACKAGES = ("numpy", "tensorflow", "tensorflow-datasets", "tf-models-official", "tf_keras")
 
 _COUNT = checks.integer(1, 2**31 - 1)
 _COUNT_OR_NONE = checks.integer(0, 2**31 - 1)
@@ -90,3 +95,12 @@ def read(directory: str, remedy: str) -> dict[str, Any]:
         config[name] = read_json(os.path.join(directory, f"{name}.json"), remedy, name)
         config[name].pop("version", None)
     return config
+
+
+def versions() -> dict[str, str]:
+    """Of this program, of Python and of the libraries that decide the result of a run."""
+    return {
+        "tunas_tf": __version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in _PACKAGES},
+    }

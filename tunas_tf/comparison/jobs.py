@@ -38,6 +38,7 @@ from tunas_tf.training.classification import ClassificationTask, correct
 from tunas_tf.training.classifier_job import ClassifierEvaluator
 from tunas_tf.training.network_job import NetworkSettings, run_network
 from tunas_tf.training.run_directory import RunDirectory
+from tunas_tf.training.search_settings import SearchSettings
 
 __all__ = ["Jobs"]
 
@@ -142,7 +143,7 @@ class Jobs:
             dataset=self.dataset,
             cost_model=cost_model,
             controller_config=config,
-            settings=_fill(search_job.SearchSettings, values),
+            settings=_fill(SearchSettings, values),
             run_directory=directory,
             iterations_per_loop=settings["iterations_per_loop"],
             checkpoint_interval=settings["checkpoint_interval"],

@@ -8,7 +8,7 @@ from tunas_tf.controller import distribution
 from tunas_tf.controller.choice_table import ChoiceTable
 from tunas_tf.controller.config import ControllerConfig
 from tunas_tf.controller.learner import Learner
-from tunas_tf.controller.sampling import GENERATOR, Sample
+from tunas_tf.controller.sampling import Sample
 from tunas_tf.controller.state import ControllerState, Replicas
 from tunas_tf.search_space import spec
 
@@ -23,9 +23,7 @@ def _replica_seed(seed: int, step, purpose: int) -> tf.Tensor:
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
     result = tf.constant([seed % 2**31, purpose], tf.int32)
     for number in (step, replica):
-        result = tf.random.experimental.stateless_fold_in(
-            result, tf.cast(number, tf.int32), alg=GENERATOR
-        )
+        result = tf.random.experimental.stateless_fold_in(result, tf.cast(number, tf.int32))
     return result
 
 

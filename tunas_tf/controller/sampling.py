@@ -8,10 +8,7 @@ import tensorflow as tf
 from tunas_tf.controller import distribution
 from tunas_tf.controller.choice_table import ChoiceTable
 
-__all__ = ["GENERATOR", "Sample", "replacement_probabilities", "sample", "sample_many"]
-
-# The same numbers on every kind of device: TensorFlow would take another generator under XLA.
-GENERATOR = "philox"
+__all__ = ["Sample", "replacement_probabilities", "sample", "sample_many"]
 
 
 class Sample(NamedTuple):
@@ -32,7 +29,7 @@ class Sample(NamedTuple):
 
 def _draw(probabilities: tf.Tensor, table: ChoiceTable, shape, seed: tf.Tensor) -> tf.Tensor:
     """Options int32 `shape` ([..., C]), by the inverse of the cumulative distribution."""
-    uniform = tf.random.stateless_uniform(shape, seed, alg=GENERATOR)[..., tf.newaxis]
+    uniform = tf.random.stateless_uniform(shape, seed)[..., tf.newaxis]
     passed = uniform >= tf.cumsum(probabilities, axis=-1)
     # Rounded sums may end below 1.
     return tf.minimum(tf.reduce_sum(tf.cast(passed, tf.int32), axis=-1), table.num_options - 1)
@@ -68,14 +65,12 @@ def sample(
       seed: int [2].
       operation_warmup_probability, filters_warmup_probability: scalars.
     """
-    option_seed, replacement_seed = tf.unstack(
-        tf.random.experimental.stateless_split(seed, num=2, alg=GENERATOR)
-    )
+    option_seed, replacement_seed = tf.unstack(tf.random.experimental.stateless_split(seed, num=2))
     shape = tf.shape(logits)[:-1]
     drawn = _draw(distribution.probabilities(logits, table), table, shape, option_seed)
-    replaced = tf.random.stateless_uniform(
-        shape, replacement_seed, alg=GENERATOR
-    ) < replacement_probabilities(table, operation_warmup_probability, filters_warmup_probability)
+    replaced = tf.random.stateless_uniform(shape, replacement_seed) < replacement_probabilities(
+        table, operation_warmup_probability, filters_warmup_probability
+    )
     largest = table.warmup_masks.argmax(axis=-1).astype(np.int32)
     one_hot = tf.one_hot(drawn, table.valid.shape[-1])
     return Sample(

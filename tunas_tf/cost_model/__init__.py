@@ -3,6 +3,8 @@
 `tensorflow_evaluator` holds the one module that needs it.
 """
 
+from tunas_tf.cost_model.analytic import from_operations
+from tunas_tf.cost_model.files import save
 from tunas_tf.cost_model.lookup import (
     NAMES,
     architecture_cost,
@@ -18,6 +20,8 @@ __all__ = [
     "Table",
     "architecture_cost",
     "default_name",
+    "from_operations",
     "get",
     "ignored_inputs",
+    "save",
 ]

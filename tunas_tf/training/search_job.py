@@ -17,11 +17,11 @@ from tunas_tf.training.loop import LoopOptions, checkpoint_megabytes, run_traini
 from tunas_tf.training.optimization import make_optimizer
 from tunas_tf.training.precision import network_precision
 from tunas_tf.training.run_directory import RunDirectory
+from tunas_tf.training.search_settings import SearchSettings, reward_batch_size
 from tunas_tf.training.search_trainer import SearchTrainer
 from tunas_tf.training.task import Task
 
 __all__ = [
-    "SearchSettings",
     "TargetWatch",
     "disk_megabytes",
     "make_supernet",
@@ -33,38 +33,6 @@ __all__ = [
 # after the delay is worth a warning.
 _SHRINKING = 0.95
 _WATCHED_FRACTION = 0.2
-
-
-@dataclasses.dataclass(frozen=True)
-class SearchSettings:
-    """What a search is told about the weights and the data; the rest is `ControllerConfig`.
-
-    Attributes:
-      augment: whether training images are cropped at random, and mirrored where that makes sense.
-      optimizer: of the shared weights, one of `optimization.OPTIMIZERS`.
-      model_learning_rate: peak rate of the shared weights, per 256 examples.
-      model_warmup_steps_fraction: part of the steps in which it grows.
-      model_momentum: of the optimizer.
-      model_weight_decay: factor of half the sum of squares of the kernels in use.
-      rl_batch_size_multiplier: examples of a reward batch per training example.
-      seed: of samples and data.
-      cost_tolerance: relative distance to the target that counts as reached.
-      deterministic: whether the seed decides every bit, however often the search is resumed.
-      on_nan: what to do about a step with a loss that is no finite number, one of
-        `step_guard.POLICIES`.
-    """
-
-    augment: bool
-    optimizer: str
-    model_learning_rate: float
-    model_warmup_steps_fraction: float
-    model_momentum: float
-    model_weight_decay: float
-    rl_batch_size_multiplier: float
-    seed: int
-    cost_tolerance: float
-    deterministic: bool = False
-    on_nan: str = "stop"
 
 
 def require_network_at(
@@ -157,7 +125,6 @@ def run_search(
     `training_batches`. The other arguments are described at their types.
     """
     batch_size = controller_config.train_batch_size
-    reward_batch_size = round(batch_size * settings.rl_batch_size_multiplier)
     if settings.deterministic:
         determinism.enable()
     data_seed, first_batch = determinism.data_position(
@@ -183,7 +150,12 @@ def run_search(
             dataset, "search_train", batch_size, data_seed, settings.augment, first_batch
         ),
         devices.distributed_batches(
-            dataset, "search_validation", reward_batch_size, data_seed + 1, False, first_batch
+            dataset,
+            "search_validation",
+            reward_batch_size(batch_size, settings.rl_batch_size_multiplier),
+            data_seed + 1,
+            False,
+            first_batch,
         ),
         settings.model_weight_decay,
         settings.seed,
