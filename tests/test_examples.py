@@ -134,6 +134,7 @@ def test_custom_cost(python, run):
     assert cost["cost"] == pytest.approx((values + weights) / 1000)
 
 
+@pytest.mark.slow
 def test_keras_loop(python, tmp_path):
     printed = python("keras_loop.py", "2").splitlines()
     assert [line.partition(":")[0] for line in printed] == [

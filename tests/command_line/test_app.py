@@ -169,3 +169,16 @@ def test_require_effect_refuses_flags_that_were_given(monkeypatch):
     app.require_effect(False, ["left_out"], "unused")
     with pytest.raises(InputError, match="--given has no effect here: it is fixed; leave it out"):
         app.require_effect(False, ["left_out", "given"], "it is fixed")
+
+
+def test_help_into_a_reader_that_has_left():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tunas_tf.search", "--help"],
+        cwd=pathlib.Path(tunas_tf.__file__).parents[1],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 0

@@ -7,11 +7,12 @@
 130  stopped by Ctrl-C
 """
 
+import contextlib
 import inspect
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NoReturn
 
 from absl import app, flags, logging
@@ -44,9 +45,21 @@ def _fail(message) -> NoReturn:
     sys.exit(EXIT_BAD_INPUT)
 
 
+@contextlib.contextmanager
+def _readers_may_leave() -> Iterator[None]:
+    """Whoever reads what is printed within it may have seen enough: `... | head`."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _parse_flags(argv: list[str], main: Callable[[], None]) -> list[str]:
     if {"-h", "-help", "--help", "-helpshort", "--helpshort"} & set(argv[1:]):
-        print(help_text(inspect.getdoc(sys.modules[main.__module__]) or ""))
+        with _readers_may_leave():
+            print(help_text(inspect.getdoc(sys.modules[main.__module__]) or ""))
         sys.exit(0)
     try:
         return flags.FLAGS([flag_files.resolve(argument) for argument in argv])
@@ -66,8 +79,8 @@ def _run_checked(main: Callable[[], None], argv: list[str]) -> None:
         if isinstance(flag.value, float) and math.isnan(flag.value):
             _fail(f"--{flag.name} is not a number; give one.")
     try:
-        main()
-        sys.stdout.flush()
+        with _readers_may_leave():
+            main()
     except InputError as error:
         _fail(error)
     except ModuleNotFoundError as error:
@@ -81,9 +94,6 @@ def _run_checked(main: Callable[[], None], argv: list[str]) -> None:
     except KeyboardInterrupt:
         print("interrupted.", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        # The reader has seen enough: `... | head`. Python flushes once more when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run(main: Callable[[], None]) -> None:

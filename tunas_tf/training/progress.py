@@ -18,8 +18,8 @@ from tunas_tf.training.watchdog import Watchdog
 
 __all__ = ["LoopOptions", "Metrics", "Progress"]
 
-# Where the first loops end. The first one traces, which says nothing about later ones; the second
-# is for the estimate.
+# Where the first loops end. They trace, and run options for the first time, which says nothing
+# about later ones.
 _FIRST_ENDS = (1, 5)
 _LOG_LINES = 20
 # Whole loops of skipped steps, of so many together, are no accident: the weights are beyond help.
@@ -81,7 +81,7 @@ class Progress:
         self.step = int(self.trainer.global_step.numpy())
         self.skipped = int(self.trainer.guard.skipped_steps.numpy())
         self.last_logged = -1.0
-        self.last_time = time.monotonic()
+        self.timed_from: tuple[int, float] | None = None
         self.bar = tqdm.tqdm(
             total=self.options.total_steps,
             initial=self.step,
@@ -107,23 +107,31 @@ class Progress:
         self.watchdog.start()  # The first loop is over, which takes long to compile.
         if self._look_at_bad_steps(num_steps) < num_steps:
             metrics = {name: float(value) for name, value in output.items()}
-            self._report(step, metrics)
+            self._report(step, metrics, self._time_left(step, now))
         self.bar.update(num_steps)
         self.loops += 1
         if self.loops == len(_FIRST_ENDS):
-            seconds_per_step = (now - self.last_time) / num_steps
-            minutes = seconds_per_step * (self.options.total_steps - step) / 60
-            self.log(f"about {minutes:.1f} minutes to go, at {seconds_per_step:.2f} s per step")
-        self.step, self.last_time = step, now
+            self.timed_from = (step, now)
+        elif self.loops == len(_FIRST_ENDS) + 1 and (left := self._time_left(step, now)):
+            self.log(f"step {step}/{self.options.total_steps}:{left}")
+        self.step = step
 
-    def _report(self, step: int, metrics: Metrics) -> None:
+    def _time_left(self, step: int, now: float) -> str:
+        """The estimate by all steps after the first loops; "" before there is one."""
+        if self.timed_from is None or step == self.options.total_steps:
+            return ""
+        first_step, start = self.timed_from
+        seconds = (now - start) / (step - first_step) * (self.options.total_steps - step)
+        return f"  {seconds / 60:.0f} min left" if seconds > 90 else f"  {seconds:.0f} s left"
+
+    def _report(self, step: int, metrics: Metrics, time_left: str) -> None:
         self.run_directory.append_metrics({"step": step, **metrics})
         summary = self.options.summarize(metrics)
         self.bar.set_postfix_str(summary)
         interval = self.options.total_steps / _LOG_LINES
         if step // interval > self.last_logged or step == self.options.total_steps:
             self.last_logged = step // interval
-            self.log(f"step {step}/{self.options.total_steps}: {summary}")
+            self.log(f"step {step}/{self.options.total_steps}: {summary}{time_left}")
         if warning := self.options.warn(step, metrics):
             self.log(f"warning: {warning}")
 
