@@ -5,7 +5,6 @@ import functools
 import numpy as np
 import pytest
 import tensorflow as tf
-import tiny_space
 
 from tunas_tf import cost_model as cost_model_lib
 from tunas_tf.controller import Controller, ControllerConfig
@@ -18,6 +17,8 @@ from tunas_tf.training.search_trainer import SearchTrainer
 
 
 def _trainer() -> SearchTrainer:
+    import tiny_space  # Registers its space, which other tests would list.
+
     space = tiny_space.tiny_search()
     supernet = make_supernet(lambda: Supernet(space, 2, execution="mask", rematerialize=True), 0)
     optimizer = make_optimizer(supernet.trainable_variables, 1.0, 256, 10, 0.0, momentum=0.9)
