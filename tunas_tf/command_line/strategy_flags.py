@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from absl import flags
 
 from tunas_tf.command_line import app
+from tunas_tf.training import recipe
 
 __all__ = ["NAMES", "check_flags", "define", "devices"]
 
@@ -21,7 +22,7 @@ def define() -> None:
     flags.DEFINE_enum(
         "distribution_strategy",
         "one_device",
-        ["one_device", "mirrored", "multi_worker_mirrored", "tpu"],
+        recipe.STRATEGIES,
         "The devices of a run: the GPU if there is one, else the CPU; several GPUs of this "
         "machine; all GPUs of the machines in the environment variable TF_CONFIG; or a TPU. Each "
         "replica samples its own architecture.",

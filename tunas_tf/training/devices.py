@@ -10,7 +10,6 @@ from tunas_tf.common.errors import InputError
 from tunas_tf.data.splits import Share, SplitDataset
 
 __all__ = [
-    "STRATEGIES",
     "description",
     "distributed_batches",
     "is_chief",
@@ -20,8 +19,6 @@ __all__ = [
     "require_same_on_all_workers",
     "sum_over_workers",
 ]
-
-STRATEGIES = ("one_device", "mirrored", "multi_worker_mirrored", "tpu")
 
 
 def make_strategy(
@@ -34,7 +31,7 @@ def make_strategy(
     """The devices to compute on; to be called before TensorFlow does anything else.
 
     Args:
-      name: one of `STRATEGIES`: one_device, the GPU if there is one, else the CPU; mirrored,
+      name: one of `recipe.STRATEGIES`: one_device, the GPU if there is one, else the CPU; mirrored,
         several devices of this machine; multi_worker_mirrored, all devices of the machines that
         the environment variable TF_CONFIG lists; tpu.
       num_devices: of mirrored: so many GPUs, or without any so many parts of the CPU, which make

@@ -14,6 +14,7 @@ from tunas_tf.search_space.architecture import Architecture
 __all__ = [
     "EXECUTIONS",
     "PRECISIONS",
+    "STRATEGIES",
     "cost_target",
     "dropout_rate",
     "execution",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 PRECISIONS = ("auto", "true", "false", "ontpu")
+STRATEGIES = ("one_device", "mirrored", "multi_worker_mirrored", "tpu")
 EXECUTIONS = ("auto", "mask", "slice")
 
 # Larger than the others: on TPU v2, its supernet fits into memory in bfloat16 only.
