@@ -6,6 +6,8 @@ import pytest
 from command_outcomes import ROOT, outcomes
 
 _STEPS = 20
+_BATCH_SIZE = 32
+_TIED_STEPS = 2
 
 
 @pytest.mark.slow
@@ -38,8 +40,15 @@ def test_first_steps_do_not_depend_on_the_execution(tmp_path, digits_dir):
     costs = [row["rlcontroller/estimated_cost"] for row in mask]
     assert len(set(costs)) > _STEPS / 2
     assert [row["rlcontroller/estimated_cost"] for row in slice_] == costs
-    for name in ("rlcontroller/reward", "rlcontroller/validation_accuracy"):
-        values = [row[name] for row in mask]
-        assert [row[name] for row in slice_] == pytest.approx(values, abs=1e-4)
+    # Rounding tells two equal logits apart: then one image more or less is right, in few steps.
+    differences = [
+        row["rlcontroller/validation_accuracy"] - other["rlcontroller/validation_accuracy"]
+        for row, other in zip(slice_, mask)
+    ]
+    assert sum(abs(difference) > 1e-4 for difference in differences) <= _TIED_STEPS
+    assert max(map(abs, differences)) < 1.5 / _BATCH_SIZE
+    # Rewards differ by that and nothing else, up to the sign of the cost's part.
+    rewards = [row["rlcontroller/reward"] + more for row, more in zip(mask, differences)]
+    assert [row["rlcontroller/reward"] for row in slice_] == pytest.approx(rewards, abs=1e-4)
     losses = [row["model/loss"] for row in mask]
     assert [row["model/loss"] for row in slice_] == pytest.approx(losses, rel=1e-3)
