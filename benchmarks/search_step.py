@@ -179,6 +179,7 @@ class _Contestant:
 def make_supernet(space, execution: str, rematerialize: bool) -> _Contestant:
     from tunas_tf import models
 
+    models.share_optimized_code()
     supernet = models.Supernet(
         space, _NUM_CLASSES, execution=execution, rematerialize=rematerialize
     )

@@ -39,6 +39,8 @@ def search(images: np.ndarray, labels: np.ndarray, num_steps: int):
     space = tunas_tf.search_space.get("quickstart_search")
     cost_model = tunas_tf.cost_model.get("madds", space, _IMAGE_SIZE, _NUM_CLASSES)
     target = cost_model.reference_cost()
+    # The first step is then twice as fast.
+    tunas_tf.models.share_optimized_code()
     supernet = tunas_tf.Supernet(space, _NUM_CLASSES, execution="slice")
     config = tunas_tf.ControllerConfig(
         total_steps=num_steps,

@@ -40,7 +40,7 @@ def test_from_search_to_accuracy(tmp_path, digits_dir):
         cwd=tmp_path,
     )
     assert result.returncode == 0, result.stderr
-    assert "cost target         6.70253e+06 madds" in result.stdout
+    assert "cost target         6,702,528 multiply-adds" in result.stdout
     assert "step 8/8: loss" in result.stdout and "of target)" in result.stdout
     config = json.loads((tmp_path / "search" / "config.json").read_text())
     assert config["derived"]["total_steps"] == 8  # 0.3 * 900 / 32.

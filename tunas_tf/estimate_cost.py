@@ -11,6 +11,7 @@ their search space, by whatever name it is given.
 from absl import flags
 
 from tunas_tf.command_line import app, network_flags
+from tunas_tf.cost_model import cost_text
 
 FLAGS = flags.FLAGS
 network_flags.define(
@@ -27,9 +28,10 @@ network_flags.define(
 
 def main() -> None:
     cost, unit, cost_model = network_flags.architecture_cost(network_flags.architecture())
+    number = f"{cost:.0f}" if cost_text.is_count(unit) else f"{cost:.6f}"
     network_flags.print_result(
         {"cost": cost, "unit": unit, "cost_model": cost_model},
-        f"estimated cost: {cost:.6f}\nunit: {unit} ({cost_model})",
+        f"estimated cost: {number}\nunit: {unit} ({cost_model})",
     )
 
 

@@ -8,6 +8,7 @@ from object_detection import modeling
 from object_detection.modeling import Definition
 from tunas_tf.common.errors import InputError
 from tunas_tf.export import trained_run
+from tunas_tf.training import run_directory
 
 __all__ = ["TrainedDetector", "open_run"]
 
@@ -51,7 +52,7 @@ class TrainedDetector(trained_run.TrainedRun):
 def open_run(directory: str) -> TrainedDetector:
     """Reads the run of train_eval in `directory`; InputError if it is none or not trained."""
     config, checkpoint = trained_run.open_checkpoint(directory, _COMMAND)
-    with trained_run.readable(directory):
+    with run_directory.readable(directory):
         settings = config["settings"]
         options = {
             name: settings[name] or None

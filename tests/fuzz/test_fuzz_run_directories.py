@@ -1,8 +1,11 @@
 """Run directories, as the report and the readers of trained networks open them."""
 
+import functools
 import json
+import shutil
 
 import pytest
+import tensorflow as tf
 from fuzz_inputs import contents, damaged_bytes, expect_sentence, lines, slow, write
 from hypothesis import given
 
@@ -10,9 +13,12 @@ from tunas_tf import cost_model, report, search_space
 from tunas_tf.cost_model import files
 from tunas_tf.reporting import choice_history, run_files
 from tunas_tf.search_space import architecture as architecture_lib
+from tunas_tf.training import analysis
+from tunas_tf.training.run_directory import RunDirectory
 
 _SPACE = search_space.get("quickstart_search")
 _NETWORK = architecture_lib.to_json(search_space.resolve(_SPACE, _SPACE.reference_indices))
+_CHOICES = len(search_space.choices_of(_SPACE))
 _MODEL = files.to_json(cost_model.get("madds", _SPACE, 64, 10), {})
 _SETTINGS = {
     "dataset": "digits",
@@ -107,6 +113,55 @@ def _page(directory) -> None:
 def test_configurations_of_searches(directories, content):
     write(directories / "search" / "config.json", content)
     _page(directories / "search")
+
+
+@pytest.fixture(name="search_with_checkpoint", scope="module")
+def _search_with_checkpoint(directories):
+    """A search that stopped at step 200, with what a controller thinks of its choices."""
+    directory = directories / "stopped"
+    shutil.copytree(directories / "search", directory)
+    shape = _CHOICES, max(choice.num_options for choice in search_space.choices_of(_SPACE))
+    logits = tf.Variable(tf.random.stateless_normal(shape, (1, 2)))
+    state = tf.train.Checkpoint(state=tf.train.Checkpoint(logits=logits))
+    step = tf.Variable(200, dtype=tf.int64)
+    tf.train.Checkpoint(controller=state, global_step=step).write(str(directory / "ckpt-200"))
+    return directory
+
+
+def _analysis(directory, content) -> None:
+    write(directory / "config.json", content)
+    for select in ("feasible", "argmax"):
+        found = expect_sentence(functools.partial(analysis.analyze, str(directory), select))
+        if found is not None:
+            json.dumps(analysis.to_json(found))
+            assert analysis.to_text(found)
+
+
+def test_an_analysis_of_a_sound_search(search_with_checkpoint):
+    write(search_with_checkpoint / "config.json", _bytes(_SEARCH))
+    assert analysis.analyze(str(search_with_checkpoint), "argmax").step == 200
+
+
+@slow(4)
+@given(content=contents(_SEARCH))
+def test_analyses(search_with_checkpoint, content):
+    _analysis(search_with_checkpoint, content)
+
+
+@slow(2)
+@given(content=contents(_SEARCH))
+def test_resumed_searches(search_with_checkpoint, content):
+    write(search_with_checkpoint / "config.json", content)
+    expect_sentence(
+        lambda: RunDirectory(
+            str(search_with_checkpoint),
+            "search",
+            _SETTINGS,
+            {"derived": _SEARCH["derived"]},
+            {"search_space": architecture_lib.to_json(_SPACE), "cost_model": _MODEL},
+            writes=False,
+        )
+    )
 
 
 @slow(4)

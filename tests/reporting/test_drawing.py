@@ -77,17 +77,3 @@ def test_wider_layers_are_drawn_wider():
     assert len(middles) == 1
     # 32 filters of the stem, and the 1,280 of the last convolution, by the square root.
     assert max(w for _, w in bars) / bars[0][1] == pytest.approx((1280 / 32) ** 0.5, rel=0.02)
-
-
-@pytest.mark.parametrize(
-    "cost, unit, text",
-    [
-        (6_725_568, "madds", "6.73 M multiply-adds"),
-        (149_194, "params", "149 k parameters"),
-        (84.416, "ms", "84.4 ms"),
-        (3.2e9, "madds", "3.2 G multiply-adds"),
-        (12.0, "madds", "12 multiply-adds"),
-    ],
-)
-def test_costs_in_words(cost, unit, text):
-    assert drawing.format_cost(cost, unit) == text

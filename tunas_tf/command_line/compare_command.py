@@ -12,6 +12,7 @@ from tunas_tf.comparison import ablations, networks
 from tunas_tf.comparison.evolution import EvolutionSettings
 from tunas_tf.comparison.extent import Extent
 from tunas_tf.comparison.plan import Comparison, Search, decisive
+from tunas_tf.cost_model import cost_text
 from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space import spec
 from tunas_tf.training import recipe
@@ -218,16 +219,20 @@ def _raise_failures(failures: list[str], has_defect: bool) -> None:
 
 def _say_what_is_to_be_done(comparison, extent, runner, dataset) -> None:
     low, high = comparison.window
+    unit = comparison.cost_model.unit
     madds: dict[str, float] = {}
     for kind, value in runner.remaining():
         madds[kind] = madds.get(kind, 0.0) + value
-    costs = [f"{n.architecture.ssd} {n.cost:.6g}" for n in extent.references]
+    costs = [
+        f"{n.architecture.ssd} {cost_text.long_number(n.cost, unit)}" for n in extent.references
+    ]
     done = len(runner.results)
     training_flags.print_settings(
         f"comparison of searches in {comparison.space.name} on {dataset.name}",
         {
-            "cost target": f"{comparison.target:.6g} {comparison.cost_model.unit}, "
-            f"{low:.6g} to {high:.6g} are equal cost",
+            "cost target": f"{cost_text.long_cost(comparison.target, unit)}, "
+            f"{cost_text.long_number(low, unit)} to {cost_text.long_number(high, unit)} are "
+            "equal cost",
             "networks learn from": f"{comparison.derived['search_train']} images; chosen by "
             f"{comparison.num_validation_images}, reported on {dataset.num_examples('test')}",
             "steps": f"{comparison.derived['total_steps']} of a search, "

@@ -8,7 +8,7 @@ from absl import flags
 
 from tunas_tf.command_line import app, training_flags
 from tunas_tf.controller import ESTIMATORS, REWARD_FUNCTIONS, ControllerConfig
-from tunas_tf.cost_model import CostModel
+from tunas_tf.cost_model import CostModel, cost_text
 from tunas_tf.search_space import spec, traversal
 from tunas_tf.training import recipe
 from tunas_tf.training.search_settings import SearchSettings, reward_batch_size
@@ -183,9 +183,9 @@ def check_flags() -> None:
 
 
 def _target_text(cost_model: CostModel | None, target: float | None) -> str:
-    if cost_model is None:
+    if cost_model is None or target is None:
         return "none"
-    text = f"{target:.6g} {cost_model.unit} ({cost_model.name}"
+    text = f"{cost_text.long_cost(target, cost_model.unit)} ({cost_model.name}"
     if cost_model.image_size not in (None, FLAGS.image_size):
         text += f", of networks at {cost_model.image_size} pixels; the search sees "
         text += f"{FLAGS.image_size}"

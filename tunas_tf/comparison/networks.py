@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from tunas_tf import search_space
 from tunas_tf.common.errors import InputError
+from tunas_tf.cost_model import cost_text
 from tunas_tf.cost_model.sampling import sample_architectures
 from tunas_tf.cost_model.tables import CostModel
 from tunas_tf.search_space.architecture import Architecture
@@ -68,7 +69,8 @@ def random_networks(
         if num_draws >= _MAX_DRAWS_PER_NETWORK * number:
             raise InputError(
                 f"only {len(found)} different networks of {cost_model.space.name} were found "
-                f"that cost {min_cost:.6g} to {max_cost:.6g} {cost_model.unit}; ask for so many "
+                f"that cost {cost_text.long_number(min_cost, cost_model.unit)} to "
+                f"{cost_text.long_cost(max_cost, cost_model.unit)}; ask for so many "
                 "random networks at most, or allow a larger cost tolerance."
             )
         num_draws *= 2

@@ -15,6 +15,7 @@ import numpy as np
 
 from tunas_tf.common.errors import InputError
 from tunas_tf.cost_model import stages as stages_lib
+from tunas_tf.cost_model.cost_text import long_cost, long_number
 from tunas_tf.cost_model.tables import CostModel
 from tunas_tf.search_space import traversal
 
@@ -184,10 +185,12 @@ def select_feasible(
                     )
     least, most = stages_lib.cost_range(cost_model)
     costs = "was found that costs" if expansions > _MAX_EXPANSIONS else "costs"
+    unit = cost_model.unit
     raise InputError(
-        f"no network of {cost_model.space.name} {costs} between {low:.6g} and {high:.6g} "
-        f"{cost_model.unit}; the space spans {least:.6g} to {most:.6g} {cost_model.unit}: choose "
-        "a target in that range, or a larger tolerance."
+        f"no network of {cost_model.space.name} {costs} between "
+        f"{long_number(low, unit)} and {long_cost(high, unit)}; the space spans "
+        f"{long_number(least, unit)} to {long_cost(most, unit)}: choose a target in "
+        "that range, or a larger tolerance."
     )
 
 

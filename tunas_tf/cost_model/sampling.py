@@ -12,6 +12,7 @@ import numpy as np
 import tqdm
 
 from tunas_tf.common.errors import InputError
+from tunas_tf.cost_model.cost_text import long_cost, long_number
 from tunas_tf.cost_model.stages import cost_range
 from tunas_tf.cost_model.tables import CostModel
 from tunas_tf.search_space import traversal
@@ -105,12 +106,13 @@ def sample_architectures(
         )
     least, most = (float(cost) for cost in cost_range(cost_model))
     # The sums behind the range and behind a single cost differ in the last digits.
+    unit = cost_model.unit
+    span = f"{long_number(least, unit)} to {long_cost(most, unit)}"
     slack = 1e-9 * max(1.0, abs(most))
     if max_cost < least - slack or min_cost > most + slack:
         raise InputError(
             f"no network of {cost_model.space.name} costs {min_cost:g} to {max_cost:g} "
-            f"{cost_model.unit}: the space spans {least:.6g} to {most:.6g} {cost_model.unit}; "
-            "move the window into that range."
+            f"{unit}: the space spans {span}; move the window into that range."
         )
 
     draw = functools.partial(_draw_block, cost_model, seed, min_cost, max_cost)
@@ -135,6 +137,6 @@ def sample_architectures(
                     f"{cost_model.space.name} had no cost from {min_cost:g} to {max_cost:g} "
                     f"{cost_model.unit} ({num_found} of {num_samples} found before): the window "
                     "looks empty; widen it, or move it towards the middle of the space, which "
-                    f"spans {least:.6g} to {most:.6g} {cost_model.unit}."
+                    f"spans {span}."
                 )
     return np.concatenate(indices)[:num_samples], np.concatenate(costs)[:num_samples]

@@ -6,6 +6,7 @@ import tf_keras
 
 from tunas_tf.export import trained_run
 from tunas_tf.models import build_classifier
+from tunas_tf.training import run_directory
 
 __all__ = ["TrainedNetwork", "open_run"]
 
@@ -36,7 +37,7 @@ class TrainedNetwork(trained_run.TrainedRun):
 def open_run(directory: str) -> TrainedNetwork:
     """Reads the run of train_eval in `directory`; InputError if it is none or not trained."""
     config, checkpoint = trained_run.open_checkpoint(directory, "train_eval")
-    with trained_run.readable(directory):
+    with run_directory.readable(directory):
         shared = trained_run.shared_values(directory, config, checkpoint)
         return TrainedNetwork(
             **shared,

@@ -1,19 +1,17 @@
 """What the runs of all commands that train one network have in common."""
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
-from tunas_tf.common.errors import InputError, one_line
+from tunas_tf.common.errors import InputError
 from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space.architecture import Architecture
 from tunas_tf.training import checkpoints, run_directory
 
-__all__ = ["TrainedRun", "open_checkpoint", "readable", "restore", "saved_shapes", "shared_values"]
+__all__ = ["TrainedRun", "open_checkpoint", "restore", "saved_shapes", "shared_values"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,27 +86,6 @@ def shared_values(directory: str, config: dict[str, Any], checkpoint: str) -> di
         "dataset_dir": config["flags"]["dataset_dir"],
         **{name: values[name] for name in (*same, "train_split", "test_split")},
     }
-
-
-@contextlib.contextmanager
-def readable(directory: str) -> Iterator[None]:
-    """Says in one sentence if a run has not what is looked for in it."""
-    try:
-        yield
-    except InputError:
-        raise
-    except (
-        AttributeError,
-        IndexError,
-        KeyError,
-        TypeError,
-        ValueError,
-        tf.errors.OpError,
-    ) as error:
-        reason = one_line(f"{type(error).__name__}: {error}")
-        raise InputError(
-            f"the run in {directory} cannot be read ({reason}); give the directory of another run."
-        ) from None
 
 
 def saved_shapes(checkpoint: str, name: str) -> dict[str, list[int]]:

@@ -17,7 +17,7 @@ import tf_keras
 
 from tunas_tf.models.bottlenecks import HiddenFilters
 
-__all__ = ["SharedCalls"]
+__all__ = ["SharedCalls", "share_optimized_code"]
 
 
 def _places(module: tf_keras.layers.Layer, kinds: tuple[type, ...]) -> list[tuple[Any, str]]:
@@ -55,6 +55,16 @@ def _of_any_size(tensor: tf.Tensor) -> tf.TensorSpec:
     """A kernel or a table of counts, of which the last two axes may have other sizes."""
     fixed = tensor.shape[:-2]
     return tf.TensorSpec([*fixed, *[None] * (tensor.shape.rank - len(fixed))], tensor.dtype)
+
+
+def share_optimized_code() -> None:
+    """Keeps TensorFlow from optimising a shared function once for every call of it.
+
+    Its optimiser of graphs makes a copy of a function for each of its calls, which takes most of
+    the first step of a supernet, and memory. For the whole process; to be called before the first
+    step. Networks without shared functions do not change.
+    """
+    tf.config.optimizer.set_experimental_options({"function_optimization": False})
 
 
 class SharedCalls:

@@ -9,7 +9,8 @@ from tunas_tf.common.errors import InputError
 from tunas_tf.comparison import results as results_lib
 from tunas_tf.comparison import verdict
 from tunas_tf.comparison.results import Result
-from tunas_tf.reporting import drawing, page
+from tunas_tf.cost_model import cost_text
+from tunas_tf.reporting import page
 from tunas_tf.reporting.run_files import picture_uri, read_json
 from tunas_tf.reporting.settings_section import settings_section
 
@@ -143,7 +144,7 @@ def _networks(results: list[Result], unit: str) -> str:
     rows = [
         (
             _KINDS[result.kind] + (f" ({result.setting})" if result.setting else ""),
-            drawing.short_cost(result.cost, unit),
+            cost_text.short_number(result.cost, unit),
             result.seed,
             _percent(result.validation_accuracy),
             _percent(result.test_accuracy),
@@ -151,7 +152,7 @@ def _networks(results: list[Result], unit: str) -> str:
         )
         for result in sorted(results, key=lambda result: -result.test_accuracy)
     ]
-    cost = f"cost ({drawing.unit_name(unit)})" if unit else "cost"
+    cost = f"cost ({cost_text.unit_name(unit)})" if unit else "cost"
     header = ["found by", cost, "seed", "validation", "test", "seconds"]
     return page.section("Networks", page.table(header, rows))
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from tunas_tf.cost_model import cost_text
 from tunas_tf.reporting.layer_costs import LayerCosts
 
 __all__ = [
@@ -15,12 +16,9 @@ __all__ = [
     "SQUEEZE_COLOR",
     "Line",
     "cost_svg",
-    "format_cost",
     "layer_text",
     "lines_of",
     "network_svg",
-    "short_cost",
-    "unit_name",
 ]
 
 _WIDTH = 380
@@ -183,28 +181,6 @@ def network_svg(lines: Sequence[Line]) -> str:
     return svg.finish(height, "The network from its input on. " + " ".join(words))
 
 
-_PREFIXES = ((1e9, " G"), (1e6, " M"), (1e3, " k"))
-
-
-def unit_name(unit: str) -> str:
-    """The unit in words."""
-    return {"madds": "multiply-adds", "params": "parameters"}.get(unit, unit)
-
-
-def format_cost(cost: float, unit: str) -> str:
-    """ "6.73 M multiply-adds", "149 k parameters", "84.4 ms"."""
-    return f"{short_cost(cost, unit)} {unit_name(unit)}".strip()
-
-
-def short_cost(cost: float, unit: str) -> str:
-    """Without the unit: "6.73 M"."""
-    if unit in ("madds", "params"):
-        for factor, prefix in _PREFIXES:
-            if abs(cost) >= factor:
-                return f"{cost / factor:.3g}{prefix}"
-    return f"{cost:.3g}"
-
-
 def cost_svg(lines: Sequence[Line], costs: LayerCosts) -> str:
     """The cost of each line of `network_svg`, in the same place."""
     svg = _Svg()
@@ -216,7 +192,7 @@ def cost_svg(lines: Sequence[Line], costs: LayerCosts) -> str:
         svg.text(6, top + 15, text, color="#59636e")
         svg.rect(left, top + 4, max(0.5, (right - left) * cost / largest), 14, _COST)
         share = f"{cost / costs.total:.1%}" if costs.total else ""
-        svg.text(326, top + 15, short_cost(cost, costs.unit), anchor="end")
+        svg.text(326, top + 15, cost_text.short_number(cost, costs.unit), anchor="end")
         svg.text(_WIDTH, top + 15, share, anchor="end", color="#59636e")
 
     words = []
@@ -233,11 +209,11 @@ def cost_svg(lines: Sequence[Line], costs: LayerCosts) -> str:
         else:
             cost = costs.by_row[line.number]
             bar(top, layer_text(line.row), cost)
-            words.append(f"{layer_text(line.row)} {short_cost(cost, costs.unit)};")
+            words.append(f"{layer_text(line.row)} {cost_text.short_number(cost, costs.unit)};")
     if costs.rest > 1e-6 * costs.total:
         _header(svg, height, "All networks of the space")
         bar(height + _HEADER, "what they share", costs.rest)
         height += _HEADER + _ROW
-        words.append(f"the rest {short_cost(costs.rest, costs.unit)}.")
-    description = f"Cost of each layer, {format_cost(costs.total, costs.unit)} in all. "
+        words.append(f"the rest {cost_text.short_number(costs.rest, costs.unit)}.")
+    description = f"Cost of each layer, {cost_text.short_cost(costs.total, costs.unit)} in all. "
     return svg.finish(height, description + " ".join(words))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tunas_tf.cost_model import CostModel
+from tunas_tf.cost_model import CostModel, cost_text
 from tunas_tf.reporting import drawing, page
 from tunas_tf.reporting.layer_costs import LayerCosts, layer_costs
 from tunas_tf.search_space import table, traversal
@@ -80,8 +80,8 @@ def network_section(
                 "Cost, layer by layer",
                 drawing.cost_svg(lines, costs),
                 "",
-                f"In {drawing.unit_name(costs.unit)}{name}, and the share of the network's "
-                f"{drawing.short_cost(costs.total, costs.unit)}.{explanation}",
+                f"In {cost_text.unit_name(costs.unit)}{name}, and the share of the network's "
+                f"{cost_text.short_number(costs.total, costs.unit)}.{explanation}",
             ),
         ),
         page.note(

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from tunas_tf.common import checks
 from tunas_tf.common.errors import InputError
-from tunas_tf.cost_model import CostModel
+from tunas_tf.cost_model import CostModel, cost_text
 from tunas_tf.cost_model import files as cost_model_files
-from tunas_tf.reporting import charts, choice_history, drawing, page
+from tunas_tf.reporting import charts, choice_history, page
 from tunas_tf.reporting.network_section import classes_of, network_section
 from tunas_tf.reporting.run_files import Curve, read_json, read_metrics
 from tunas_tf.reporting.settings_section import progress_text, settings_section
@@ -120,7 +120,7 @@ def _curves(metrics, config, history, target: float | None, unit: str) -> str:
     if target is not None:
         add(
             "Cost",
-            f"cost ({drawing.unit_name(unit)})",
+            f"cost ({cost_text.unit_name(unit)})",
             [
                 ("sampled", "rlcontroller/estimated_cost", True),
                 ("expected", "rlcontroller/expected_cost", False),
@@ -204,11 +204,11 @@ def _key_figures(config, metrics, chosen: _Choice, cost_model: CostModel | None,
         values[f"{'AP' if name == 'ap' else name} of sampled networks"] = f"{mean:.1%}"
     if cost_model is not None:
         unit = cost_model.unit
-        name = drawing.unit_name(unit)
-        values[f"cost target ({name})"] = drawing.short_cost(target, unit)
+        name = cost_text.unit_name(unit)
+        values[f"cost target ({name})"] = cost_text.short_number(target, unit)
         if chosen.architecture is not None:
             cost = float(cost_model.cost(chosen.architecture.indices))
-            values[f"cost of the network ({name})"] = drawing.short_cost(cost, unit)
+            values[f"cost of the network ({name})"] = cost_text.short_number(cost, unit)
             values["distance to the target"] = f"{cost / target - 1:+.2%}"
     return page.cards(values)
 
@@ -233,6 +233,11 @@ def report(directory: str, config: dict[str, Any]) -> str:
     if config.get("cost_model") is not None:
         cost_model = cost_model_files.from_json(config["cost_model"])
     target = derived.get("rl_cost_model_target")
+    if cost_model is not None and target is None:
+        raise InputError(
+            f"the run in {directory} cannot be shown, as it has a cost model and no target; give "
+            "that of another search."
+        )
     chosen = _chosen(directory)
     history = choice_history.read(directory, space)
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from tunas_tf.common import checks
 from tunas_tf.common.errors import InputError
-from tunas_tf.reporting import charts, drawing, page
+from tunas_tf.cost_model import cost_text
+from tunas_tf.reporting import charts, page
 from tunas_tf.reporting.network_section import classes_of, network_section
 from tunas_tf.reporting.run_files import picture_uri, read_json, read_metrics
 from tunas_tf.reporting.settings_section import progress_text, settings_section
@@ -153,7 +154,7 @@ def report(directory: str, config: dict[str, Any]) -> str:
             values[name] = f"{evaluation[quality]:.2%}"
     for name in ("madds", "params"):
         if name in derived:
-            values[drawing.unit_name(name)] = drawing.short_cost(derived[name], name)
+            values[cost_text.unit_name(name)] = cost_text.short_number(derived[name], name)
     content = [page.cards(values)]
     if evaluation is None:
         content.append(page.note("The network has not been evaluated yet.", important=True))

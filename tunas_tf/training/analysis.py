@@ -12,11 +12,12 @@ from tunas_tf import search_space
 from tunas_tf.common.errors import InputError
 from tunas_tf.common.files import write_json
 from tunas_tf.controller import Selection, select_argmax, select_feasible
+from tunas_tf.cost_model import cost_text
 from tunas_tf.cost_model import files as cost_model_files
 from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space import spec, table, traversal
 from tunas_tf.training import checkpoints
-from tunas_tf.training.run_directory import load_config
+from tunas_tf.training.run_directory import load_config, readable
 
 __all__ = ["Analysis", "analyze", "to_json", "to_text", "write_architecture"]
 
@@ -93,6 +94,15 @@ def analyze(directory: str, select: str, tolerance: float | None = None) -> Anal
       tolerance: relative distance to the target; None: that of the search.
     """
     config = load_config(directory, "search", "detection_search")
+    with readable(directory):
+        return _analyze(directory, config, select, tolerance)
+
+
+def _analyze(
+    directory: str, config: dict[str, Any], select: str, tolerance: float | None
+) -> Analysis:
+    # What tells of the analysis needs these as well.
+    _ = config["versions"], config["derived"]["total_steps"], config["derived"]["num_classes"]
     settings, derived = config["settings"], config["derived"]
     space = architecture_lib.from_json(config["search_space"])
     choices = traversal.choices_of(space)
@@ -195,8 +205,9 @@ def to_text(analysis: Analysis) -> str:
         assert analysis.target is not None and analysis.expected_cost is not None
         unit = analysis.cost_model.unit
         lines += [
-            f"cost target: {analysis.target:.6f} {unit}",
-            f"mean cost under the controller: {analysis.expected_cost:.6f} {unit} "
+            f"cost target: {cost_text.long_cost(analysis.target, unit)}",
+            "mean cost under the controller: "
+            f"{cost_text.long_cost(analysis.expected_cost, unit)} "
             f"({analysis.expected_cost / analysis.target - 1:+.2%} of the target)",
         ]
     for rule, selection in sorted(analysis.selections.items()):
@@ -204,7 +215,8 @@ def to_text(analysis: Analysis) -> str:
         text = f"{rule}: "
         if analysis.target is not None:
             distance = selection.cost / analysis.target - 1
-            text += f"cost {selection.cost:.6f} {unit} ({distance:+.2%} of the target), "
+            cost = cost_text.long_cost(selection.cost, unit)
+            text += f"cost {cost} ({distance:+.2%} of the target), "
         text += f"log-probability {selection.log_prob:.2f}"
         if rule == "feasible":
             text += ", proven the most probable" if selection.proven else ", search cut short"

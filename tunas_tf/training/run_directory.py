@@ -13,17 +13,21 @@ Starting a command again on its directory resumes it. The settings that decide t
 must be the same then; another setting wants another directory.
 """
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
 
+import tensorflow as tf
+
 from tunas_tf.common import lock, run_config
-from tunas_tf.common.errors import InputError
+from tunas_tf.common.errors import InputError, one_line
 from tunas_tf.common.files import write_json
 from tunas_tf.common.json_files import VERSIONS
 from tunas_tf.training import checkpoints
 
-__all__ = ["RunDirectory", "load_config"]
+__all__ = ["RunDirectory", "load_config", "readable"]
 
 _METRICS = "metrics.jsonl"
 
@@ -47,6 +51,27 @@ def load_config(path: str, *commands: str) -> dict[str, Any]:
             f"give the directory of a {commands[0]}."
         )
     return config
+
+
+@contextlib.contextmanager
+def readable(directory: str) -> Iterator[None]:
+    """Says in one sentence if a run has not what is looked for in it."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (
+        AttributeError,
+        IndexError,
+        KeyError,
+        TypeError,
+        ValueError,
+        tf.errors.OpError,
+    ) as error:
+        reason = one_line(f"{type(error).__name__}: {error}")
+        raise InputError(
+            f"the run in {directory} cannot be read ({reason}); give the directory of another run."
+        ) from None
 
 
 class RunDirectory:
@@ -146,7 +171,8 @@ class RunDirectory:
                     f"{self.path} holds a run with another {name.replace('_', ' ')}, as its "
                     f"{name}.json says; give another --checkpoint_dir."
                 )
-        asked_then = _as_read({**information.get("defaults", {}), **config["settings"]})
+        settings_then = config.get("settings", {})
+        asked_then = _as_read({**information.get("defaults", {}), **settings_then})
         asked_now = _as_read(settings)
         derived_then = config.get("derived", {})
         derived_now = _as_read(information.get("derived", {}))
@@ -156,7 +182,7 @@ class RunDirectory:
         def follows_from_others(name: str) -> bool:
             return asked_then.get(name) == asked_now.get(name)
 
-        names = {*config["settings"], *settings, *derived}
+        names = {*settings_then, *settings, *derived}
         for name in sorted(names, key=lambda name: (follows_from_others(name), name)):
             if name in derived:  # It counts rather than the flag of the same name.
                 before, now = derived_then[name], derived_now[name]

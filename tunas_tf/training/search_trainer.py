@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_keras
 
 from tunas_tf.controller import Controller
+from tunas_tf.models import share_optimized_code
 from tunas_tf.search_space import traversal
 from tunas_tf.training.metrics import MeanMetrics
 from tunas_tf.training.optimization import Optimizer, apply_mean_gradients
@@ -73,6 +74,7 @@ class SearchTrainer(orbit.StandardTrainer):
           on_nan: one of `step_guard.POLICIES`.
         """
         super().__init__(train_dataset=(training_batches, reward_batches))
+        share_optimized_code()
         self.task = task
         self.supernet = supernet
         self.controller = controller
