@@ -31,6 +31,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("work_dir", None, "Where clone, data and state go.", required=True)
 flags.DEFINE_string("output", None, "Text file for the commands and what they printed.")
 flags.DEFINE_string("pages", ".", "Regular expression: only pages whose names match.")
+flags.DEFINE_string("skip", None, "Regular expression: commands that are left for another time.")
 flags.DEFINE_bool("run", True, "Whether to run the commands, or only list them.")
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -285,7 +286,8 @@ def _run(text: str, state: list[str], environment: dict[str, str]) -> dict:
 
 def _commit() -> str:
     line = ["git", "log", "-1", "--format=%h of %cs"]
-    return subprocess.run(line, cwd=_ROOT, check=True, capture_output=True, text=True).stdout
+    clone = _work_dir() / "clone"
+    return subprocess.run(line, cwd=clone, check=True, capture_output=True, text=True).stdout
 
 
 def _write(results: list[dict]) -> None:
@@ -335,6 +337,8 @@ def main(argv) -> int:
                 if key in seen:
                     continue
                 seen.add(key)
+                if FLAGS.skip and re.search(FLAGS.skip, text):
+                    continue
                 shown = text.replace(str(work), "WORK")
                 print(f"{page}: {shown}", *reasons, sep="\n    ", flush=True)
                 if not FLAGS.run:
