@@ -54,6 +54,7 @@ flags.DEFINE_integer("batch_size", 32, "Images per step.", lower_bound=1)
 flags.DEFINE_integer("num_samples", 30, "Samples that take turns.", lower_bound=0)
 flags.DEFINE_integer("num_turns", 5, "Turns of each sample.", lower_bound=1)
 flags.DEFINE_integer("num_unmeasured", 20, "Samples that the supernets run before.", 1)
+flags.DEFINE_bool("bfloat16", False, "Whether slice execution in bfloat16 takes turns as well.")
 flags.DEFINE_bool("processes", True, "Whether to measure the first step and the peak memory.")
 flags.DEFINE_string("output", None, "JSON file for the results.")
 flags.DEFINE_string("probe", None, "What a process of its own measures; not for users.")
@@ -213,8 +214,13 @@ def _take_turns(space) -> dict[str, Any]:
     """Milliseconds of every sample."""
     import tensorflow as tf
 
+    from tunas_tf.training import precision
+
     generator = np.random.default_rng(0)
     supernets = {name: make_supernet(space, name, False) for name in ("slice", "mask")}
+    if FLAGS.bfloat16:
+        with precision.network_precision(bfloat16=True):
+            supernets["bfloat16"] = make_supernet(space, "slice", False)
     for _ in range(FLAGS.num_unmeasured):
         # Every option is optimised by TensorFlow when it first runs.
         masks = tf.constant(one_hot_masks(space, random_indices(space, generator)))
@@ -248,18 +254,19 @@ def _summary(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         return statistics.median(map(value, samples))
 
     names = [name for name in samples[0] if name != "indices"]
+    ratios = {
+        "mask/slice": median(lambda row: row["mask"] / row["slice"]),
+        "slice/alone": median(lambda row: row["slice"] / row["alone"]),
+        "slice'/alone": median(
+            lambda row: (row["slice"] - row["update of all weights"] + row["update"]) / row["alone"]
+        ),
+        "slice, new/alone": median(lambda row: row["slice, new"] / row["alone"]),
+    }
+    if FLAGS.bfloat16:
+        ratios["bfloat16/slice"] = median(lambda row: row["bfloat16"] / row["slice"])
     return {
         "median_ms": {name: median(lambda row, name=name: row[name]) for name in names},
-        "median_ratio": {
-            "mask/slice": median(lambda row: row["mask"] / row["slice"]),
-            "slice/alone": median(lambda row: row["slice"] / row["alone"]),
-            "slice'/alone": median(
-                lambda row: (
-                    (row["slice"] - row["update of all weights"] + row["update"]) / row["alone"]
-                )
-            ),
-            "slice, new/alone": median(lambda row: row["slice, new"] / row["alone"]),
-        },
+        "median_ratio": ratios,
     }
 
 
