@@ -245,14 +245,16 @@ def _make_data(environment: dict[str, str]) -> None:
     subprocess.run(
         ["python", "-c", _DATA, str(work)],
         cwd=work / "clone",
-        env={**environment, "PYTHONPATH": f"tests{os.pathsep}."},
+        env={**environment, "PYTHONPATH": f"tests{os.pathsep}.", "TF_CPP_MIN_LOG_LEVEL": "3"},
         check=True,
     )
 
 
 def _shown(printed: str) -> list[str]:
     """The first and the last lines; of a line that was written over, the last state."""
-    lines = [line.rpartition("\r")[2].rstrip() for line in printed.splitlines()]
+    lines = [line.rpartition("\r")[2].rstrip() for line in printed.split("\n")]
+    # Of the index of packages that this machine has.
+    lines = [line for line in lines if not line.startswith("WARNING: Location ")]
     if len(lines) <= _FIRST_LINES + _LAST_LINES + 1:
         return lines
     left_out = f"[... {len(lines) - _FIRST_LINES - _LAST_LINES} lines ...]"

@@ -59,15 +59,7 @@ def main() -> None:
     space = modeling.trim(space, definition.input_levels)
     require_choices(space)
     with strategy_flags.devices():
-        dataset = data.load(
-            FLAGS.dataset,
-            FLAGS.dataset_dir,
-            FLAGS.image_size,
-            FLAGS.reward_fraction,
-            FLAGS.max_num_boxes,
-            FLAGS.keep_aspect_ratio,
-            training_flags.on_broken(),
-        )
+        dataset = data.load(**detector_flags.data_arguments())
         sizes = FLAGS.image_size, dataset.num_classes
         cost_model = None
         if FLAGS.enable_cost_model:

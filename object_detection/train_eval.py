@@ -71,15 +71,7 @@ def main() -> None:
         classifier = trained_network.open_run(FLAGS.backbone_checkpoint)
         detector_job.require_same_backbone(definition, architecture, classifier)
     with strategy_flags.devices():
-        dataset = data.load(
-            FLAGS.dataset,
-            FLAGS.dataset_dir,
-            FLAGS.image_size,
-            FLAGS.reward_fraction,
-            FLAGS.max_num_boxes,
-            FLAGS.keep_aspect_ratio,
-            training_flags.on_broken(),
-        )
+        dataset = data.load(**detector_flags.data_arguments())
 
         train_command.train(
             command="detection_train_eval",

@@ -56,13 +56,7 @@ def main() -> None:
     # TensorFlow takes seconds to import: only now, when the flags above are known to be right.
     from tunas_tf import data
 
-    dataset = data.load(
-        FLAGS.dataset,
-        FLAGS.dataset_dir,
-        FLAGS.image_size,
-        FLAGS.reward_fraction,
-        training_flags.on_broken(),
-    )
+    dataset = data.load(**training_flags.data_arguments())
     cost_model = cost_model_lib.get(cost_model_name, space, FLAGS.image_size, dataset.num_classes)
     compare_command.compare(space, dataset, cost_model_name, cost_model)
 

@@ -43,13 +43,7 @@ def main() -> None:
     from tunas_tf.training.classification import ClassificationTask
 
     with strategy_flags.devices():
-        dataset = data.load(
-            FLAGS.dataset,
-            FLAGS.dataset_dir,
-            FLAGS.image_size,
-            FLAGS.reward_fraction,
-            training_flags.on_broken(),
-        )
+        dataset = data.load(**training_flags.data_arguments())
         cost_model = None
         if FLAGS.enable_cost_model:
             cost_model = cost_model_lib.get(

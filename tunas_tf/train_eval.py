@@ -50,13 +50,7 @@ def main() -> None:
     if FLAGS.mode == "eval":
         run_directory.load_config(checkpoint_dir, "train_eval")  # That there is something to see.
     with strategy_flags.devices():
-        dataset = data.load(
-            FLAGS.dataset,
-            FLAGS.dataset_dir,
-            FLAGS.image_size,
-            FLAGS.reward_fraction,
-            training_flags.on_broken(),
-        )
+        dataset = data.load(**training_flags.data_arguments())
 
         train_command.train(
             command="train_eval",

@@ -3,17 +3,26 @@
 They are defined without TensorFlow, which takes seconds to import.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+from tunas_tf.command_line import training_flags
 from tunas_tf.cost_model import CostModel
 from tunas_tf.search_space import spec
 
 if TYPE_CHECKING:
     from object_detection.modeling.definitions import Definition
 
-__all__ = ["DATA", "cost_model", "define", "define_cost_model", "define_data", "definition"]
+__all__ = [
+    "DATA",
+    "cost_model",
+    "data_arguments",
+    "define",
+    "define_cost_model",
+    "define_data",
+    "definition",
+]
 
 FLAGS = flags.FLAGS
 
@@ -68,6 +77,15 @@ def define_cost_model() -> None:
         "madds or params of the whole detector, or a file that "
         "object_detection.calibrate_cost_model wrote.",
     )
+
+
+def data_arguments() -> dict[str, Any]:
+    """What the flags say to `data.load`."""
+    return {
+        **training_flags.data_arguments(),
+        "max_num_boxes": FLAGS.max_num_boxes,
+        "keep_aspect_ratio": FLAGS.keep_aspect_ratio,
+    }
 
 
 def definition() -> "Definition":

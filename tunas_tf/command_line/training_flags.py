@@ -15,12 +15,12 @@ from tunas_tf.common.errors import InputError
 from tunas_tf.training import recipe
 
 __all__ = [
+    "data_arguments",
     "define",
     "define_data",
     "define_label_smoothing",
     "fill",
     "information",
-    "on_broken",
     "print_settings",
     "require_checkpoint_dir",
     "settings",
@@ -139,9 +139,15 @@ def define_label_smoothing() -> None:
     flags.DEFINE_float("label_smoothing", 0.1, "Of the training loss.", 0, 1)
 
 
-def on_broken() -> str:
-    """What becomes of images that cannot be decoded, for `data.load`."""
-    return "stop" if FLAGS.strict else "skip"
+def data_arguments() -> dict[str, Any]:
+    """What the flags of every dataset say to `data.load`."""
+    return {
+        "name": FLAGS.dataset,
+        "dataset_dir": FLAGS.dataset_dir,
+        "image_size": FLAGS.image_size,
+        "reward_fraction": FLAGS.reward_fraction,
+        "on_broken": "stop" if FLAGS.strict else "skip",
+    }
 
 
 def require_checkpoint_dir() -> str:
