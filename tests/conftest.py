@@ -1,13 +1,6 @@
 """What all tests share. Its place also makes helpers here, like example_spaces, importable."""
 
-import os
-
 import pytest
-
-# With a process of tests for each core, more threads in each only wait for one another. TensorFlow
-# reads this when it is imported, also in the commands that tests start.
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
