@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tunas_tf import cost_model as cost_model_lib
 from tunas_tf import search_space
+from tunas_tf.common import checks
 from tunas_tf.common.errors import InputError
 from tunas_tf.common.files import write_json
 from tunas_tf.controller import Selection, select_argmax, select_feasible
@@ -21,7 +22,6 @@ from tunas_tf.training.run_directory import load_config, readable
 
 __all__ = ["Analysis", "analyze", "to_json", "to_text", "write_architecture"]
 
-
 # Settings of a search that architecture.json repeats; those of a detector are in a search for one.
 _PROVENANCE = (
     "dataset",
@@ -31,6 +31,18 @@ _PROVENANCE = (
     "detector",
     "num_filters",
     "separable",
+)
+
+# What an analysis tells of the configuration; the values have been checked by then.
+_REQUIRED = checks.record(
+    {
+        "settings": checks.record(
+            dict.fromkeys(("cost_tolerance", "enable_cost_model", "image_size"), checks.anything)
+        ),
+        "derived": checks.record(dict.fromkeys(("num_classes", "total_steps"), checks.anything)),
+        "search_space": checks.anything,
+        "versions": checks.anything,
+    }
 )
 
 
@@ -101,8 +113,7 @@ def analyze(directory: str, select: str, tolerance: float | None = None) -> Anal
 def _analyze(
     directory: str, config: dict[str, Any], select: str, tolerance: float | None
 ) -> Analysis:
-    # What tells of the analysis needs these as well.
-    _ = config["versions"], config["derived"]["total_steps"], config["derived"]["num_classes"]
+    _REQUIRED(config)
     settings, derived = config["settings"], config["derived"]
     space = architecture_lib.from_json(config["search_space"])
     choices = traversal.choices_of(space)
@@ -199,7 +210,7 @@ def _confidence_table(analysis: Analysis) -> str:
 def to_text(analysis: Analysis) -> str:
     settings, derived = analysis.config["settings"], analysis.config["derived"]
     # Below a detector there is no classifier.
-    num_classes = 0 if "detector" in settings else derived["num_classes"]
+    num_classes = 0 if "detector" in settings else derived["num_classes"] or 0
     lines = [f"search in {analysis.space.name}, step {analysis.step} of {derived['total_steps']}"]
     if analysis.cost_model is not None:
         assert analysis.target is not None and analysis.expected_cost is not None
