@@ -47,7 +47,7 @@ def load_config(path: str, *commands: str) -> dict[str, Any]:
     config = run_config.read(path, "give the directory of a run as --checkpoint_dir")
     if config["command"] not in commands:
         raise InputError(
-            f"{path} holds a run of {config['command']}, not of {' or '.join(commands)}; "
+            f"{path} holds a run of {one_line(config['command'])}, not of {' or '.join(commands)}; "
             f"give the directory of a {commands[0]}."
         )
     return config
@@ -189,9 +189,9 @@ class RunDirectory:
             else:
                 before, now = asked_then.get(name), asked_now.get(name)
             if before != now:
-                difference = f"{name}={before}, now it is {now}"
+                difference = one_line(f"{name}={before}, now it is {now}")
                 if isinstance(before, dict):  # Too long to be compared by eye.
-                    difference = f"another {name}"
+                    difference = one_line(f"another {name}")
                 raise InputError(
                     f"{self.path} was started with {difference}; give the same value to resume, "
                     "or another --checkpoint_dir to start anew."
