@@ -20,11 +20,14 @@ import statistics
 import time
 from collections.abc import Callable
 
+# First, as it sets what TensorFlow is to use.
+from tunas_tf import data, models, search_space
+
+# isort: split
 import tensorflow as tf
 import tf_keras
 from absl import flags
 
-from tunas_tf import data, models, search_space
 from tunas_tf.command_line import app
 from tunas_tf.training.classification import ClassificationTask
 from tunas_tf.training.classifier_job import ClassifierEvaluator

@@ -2,6 +2,9 @@
 
 import pytest
 
+# Before any test imports TensorFlow, as it sets what TensorFlow is to use.
+import tunas_tf  # noqa: F401
+
 
 @pytest.fixture(scope="session")
 def image_folder(tmp_path_factory) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import platform
 import subprocess
 import sys
 
@@ -91,6 +92,21 @@ def test_spaces_costs_and_settings_need_no_tensorflow(tmp_path):
     result = _python("-c", script, cwd=tmp_path)
     assert result.stderr == ""
     assert float(result.stdout) == pytest.approx(84.416, abs=5e-4)  # Published.
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="only there has it to be asked for")
+@pytest.mark.parametrize("chosen, expected", [(None, True), ("1", True), ("0", False)])
+def test_tensorflow_uses_onednn_unless_told_otherwise(tmp_path, monkeypatch, chosen, expected):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    if chosen is not None:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", chosen)
+    result = _python(
+        "-c",
+        "import tunas_tf\nfrom tensorflow.python.util import _pywrap_util_port\n"
+        "print(_pywrap_util_port.IsMklEnabled())",
+        cwd=tmp_path,
+    )
+    assert result.stdout.strip() == str(expected), result.stderr
 
 
 def test_all_names_are_there():

@@ -18,6 +18,8 @@ name, which does what `search_architecture` does, by flags.
 """
 
 import importlib
+import os
+import platform
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,6 +34,12 @@ if TYPE_CHECKING:
     from tunas_tf.training.search_settings import SearchSettings
 
 __version__ = "0.1.0"
+
+# By itself TensorFlow uses oneDNN only on x86 CPUs with instructions for neural networks, but on
+# others training takes about twice as long without it (docs/performance.md). TensorFlow reads the
+# variable when it is imported; a value that the user has set stays.
+if platform.machine() in ("x86_64", "AMD64"):
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 __all__ = [
     "Analysis",
