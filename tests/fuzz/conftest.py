@@ -3,10 +3,11 @@
 import os
 
 import hypothesis
+from fuzz_inputs import CAMPAIGN
 from hypothesis import HealthCheck
 
-# `TUNAS_FUZZ_EXAMPLES=2000 python -m pytest tests/fuzz` is the full campaign.
-_NUM_EXAMPLES = int(os.environ.get("TUNAS_FUZZ_EXAMPLES", "100"))
+# `TUNAS_FUZZ_EXAMPLES=2000 python -m pytest tests/fuzz -n 2` is the full campaign.
+_NUM_EXAMPLES = int(os.environ.get(CAMPAIGN, "100"))
 
 hypothesis.settings.register_profile(
     "fuzz",

@@ -5,6 +5,7 @@ And the one thing that a reader may do with it: read it, or raise an InputError 
 
 import copy
 import json
+import os
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,7 +15,19 @@ from hypothesis import strategies as st
 
 from tunas_tf.common.errors import InputError
 
-__all__ = ["contents", "damaged_bytes", "expect_sentence", "json_values", "lines", "slow", "write"]
+__all__ = [
+    "CAMPAIGN",
+    "contents",
+    "damaged_bytes",
+    "expect_sentence",
+    "json_values",
+    "lines",
+    "slow",
+    "write",
+]
+
+# The environment variable with the number of examples for each reader.
+CAMPAIGN = "TUNAS_FUZZ_EXAMPLES"
 
 # What `json.dumps` would not write stands for itself in the text.
 _RAW = {
@@ -172,10 +185,12 @@ def lines(documents: list[Any]) -> st.SearchStrategy[bytes]:
     )
 
 
-def slow(factor: int, least: int = 10) -> hypothesis.settings:
-    """For readers that take long: a part of the examples that others get, some at least."""
+def slow(factor: int) -> hypothesis.settings:
+    """For readers that take long: outside of campaigns a part of the examples of the others."""
     number = hypothesis.settings.get_profile("fuzz").max_examples
-    return hypothesis.settings(max_examples=max(least, number // factor))
+    if CAMPAIGN not in os.environ:
+        number = max(10, number // factor)
+    return hypothesis.settings(max_examples=number)
 
 
 def expect_sentence(read: Callable[[], Any], max_characters: int = 500) -> Any:

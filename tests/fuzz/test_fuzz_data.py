@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import sys
 
+import hypothesis
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,6 +17,7 @@ from tunas_tf import data
 from tunas_tf.common.errors import InputError
 from tunas_tf.data import image_check, preprocessing, tfds_descriptions
 
+_IMAGES_IN_FOLDER = 20
 # The command that prepares a dataset is a part of what is said.
 _MAX_CHARACTERS = 1500
 
@@ -26,6 +28,10 @@ def _images() -> list[bytes]:
     bmp += (40).to_bytes(4, "little") + (2).to_bytes(4, "little") * 2 + b"\x01\x00\x18\x00"
     bmp += bytes(24) + bytes(16)
     return [tf.io.encode_jpeg(pixels).numpy(), tf.io.encode_png(pixels).numpy(), bmp]
+
+
+def _image_contents() -> st.SearchStrategy[bytes]:
+    return st.one_of(st.binary(max_size=100), *(damaged_bytes(image) for image in _images()))
 
 
 @pytest.fixture(name="folder", scope="module")
@@ -43,9 +49,7 @@ def test_images(tmp_path):
     """No image that can be decoded is called broken."""
     path = tmp_path / "x.jpg"
 
-    @given(
-        content=st.one_of(st.binary(max_size=100), *(damaged_bytes(image) for image in _images()))
-    )
+    @given(content=_image_contents())
     def check(content):
         write(path, content)
         for _, problem in image_check.find_broken([str(path)]):
@@ -58,15 +62,15 @@ def test_images(tmp_path):
 
 def test_folders(folder):
     """Whatever an image holds, training and evaluation go on."""
-    path = folder / "a" / "x.png"
 
-    # Each makes its pipelines anew.
-    @slow(20, least=4)
-    @given(
-        content=st.one_of(st.binary(max_size=100), *(damaged_bytes(image) for image in _images()))
-    )
-    def check(content):
-        write(path, content)
+    num_images = hypothesis.settings.get_profile("fuzz").max_examples
+
+    # A folder takes long, as pipelines are made anew, so images share it.
+    @hypothesis.settings(max_examples=max(1, num_images // _IMAGES_IN_FOLDER))
+    @given(damaged=st.tuples(*_IMAGES_IN_FOLDER * [_image_contents()]))
+    def check(damaged):
+        for number, content in enumerate(damaged):
+            write(folder / "a" / f"x{number}.png", content)
         dataset = data.load("image_folder", str(folder), 8)
         number = dataset.num_examples("train")
         images, labels = next(iter(dataset.training_batches("train", number, seed=0)))
