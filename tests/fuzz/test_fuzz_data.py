@@ -77,7 +77,9 @@ def test_folders(folder):
         assert np.all(np.isfinite(images)) and set(labels.numpy()) == {0, 1}
         for images, _, weights in dataset.evaluation_batches("test", 8):
             assert np.all(np.isfinite(images)) and weights.numpy().max() == 1
-        expect_sentence(lambda: data.load("image_folder", str(folder), 8, on_broken="stop"))
+        expect_sentence(
+            lambda: data.load("image_folder", str(folder), 8, on_broken="stop"), _MAX_CHARACTERS
+        )
 
     check()
 
