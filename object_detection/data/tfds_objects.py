@@ -224,7 +224,7 @@ def _object_features(name: str, features: tfds.features.FeaturesDict) -> Mapping
     """The features of one object; InputError if the dataset is not for object detection."""
     image, sequence = (features[key] if key in features else None for key in ("image", "objects"))
     objects = getattr(sequence, "feature", None)
-    if not isinstance(image, tfds.features.Image) or image.np_dtype != np.uint8:
+    if not tfds_files.holds_images(image):
         problem = "no image of bytes"
     elif not isinstance(objects, tfds.features.FeaturesDict) or "bbox" not in objects:
         problem = "no objects with boxes"

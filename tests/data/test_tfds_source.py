@@ -1,5 +1,7 @@
 """Datasets of tensorflow-datasets' own format, written by tensorflow-datasets."""
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -124,6 +126,17 @@ def test_dataset_that_is_not_for_classification(tmp_path, features, example, pro
     _write(tmp_path, "something_else", {"train": [example]}, features=features)
     with pytest.raises(InputError, match=f"something_else has {problem}"):
         data.load("something_else", str(tmp_path), image_size=28)
+
+
+def test_an_image_of_four_dimensions_is_none(tmp_path):
+    _write(tmp_path, "of_videos", {"train": _images(20)})
+    path = tmp_path / "of_videos" / "1.0.0" / "features.json"
+    features = json.loads(path.read_text())
+    shape = features["featuresDict"]["features"]["image"]["image"]["shape"]
+    shape["dimensions"].append("3")
+    path.write_text(json.dumps(features))
+    with pytest.raises(InputError, match="of_videos has no image of bytes among its features"):
+        data.load("of_videos", str(tmp_path), image_size=28)
 
 
 def test_missing_file_is_noticed_at_the_start(tmp_path):

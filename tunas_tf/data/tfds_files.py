@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterator
 from concurrent import futures
 
+import numpy as np
 import tensorflow_datasets as tfds
 from absl import logging
 from etils import epath
@@ -19,7 +20,7 @@ from tunas_tf.common.json_files import parse_json, read_bytes
 from tunas_tf.data import tfds_descriptions
 from tunas_tf.data.conventions import base_name
 
-__all__ = ["check_split", "open_builder", "preparation", "quiet_tfds"]
+__all__ = ["check_split", "holds_images", "open_builder", "preparation", "quiet_tfds"]
 
 # TFRecord: length (8 bytes) and its checksum (4) before each record, a checksum (4) behind it.
 _RECORD_HEADER = 12
@@ -122,6 +123,15 @@ def open_builder(name: str, dataset_dir: str) -> tfds.core.DatasetBuilder:
                 f"delete it and {command}."
             )
         raise InputError(message) from None
+
+
+def holds_images(feature: tfds.features.FeatureConnector | None) -> bool:
+    """Whether a feature is an image of bytes, uint8 [height, width, channels]."""
+    return (
+        isinstance(feature, tfds.features.Image)
+        and feature.np_dtype == np.uint8
+        and len(feature.shape) == 3
+    )
 
 
 def _size(path: epath.Path) -> int | None:

@@ -157,7 +157,7 @@ def _image_and_label(name: str, info: tfds.core.DatasetInfo) -> tuple[str, str]:
     if not (isinstance(keys, tuple) and len(keys) == 2 and set(keys) <= set(info.features)):
         keys = ("image", "label")
     image, label = (info.features[key] if key in info.features else None for key in keys)
-    if not isinstance(image, tfds.features.Image) or image.tf_dtype != tf.uint8:
+    if not tfds_files.holds_images(image):
         problem = "no image of bytes"
     elif not isinstance(label, tfds.features.ClassLabel) or not label.num_classes:
         problem = "no class label"
