@@ -136,11 +136,14 @@ def test_custom_cost(python, run):
 
 @pytest.mark.slow
 def test_keras_loop(python, tmp_path):
-    *steps, found, accuracy = python("keras_loop.py", "200").splitlines()
-    assert [line.partition(":")[0] for line in steps] == [
-        "step 0", "step 50", "step 100", "step 150", "step 199"
+    printed = python("keras_loop.py", "2").splitlines()
+    assert [line.partition(":")[0] for line in printed] == [
+        "step 0", "step 1", "found", "accuracy on 450 test images after 1 epochs"
     ]  # fmt: skip
-    assert found.startswith("found: ") and (tmp_path / "found.keras").exists()
-    text, _, value = accuracy.partition(": ")
-    assert text == "accuracy on 450 test images after 5 epochs"
-    assert float(value.rstrip("%")) > 90
+    assert (tmp_path / "found.keras").exists()
+
+
+@pytest.mark.slow
+def test_keras_loop_learns(python):
+    *_, accuracy = python("keras_loop.py").split()
+    assert float(accuracy.rstrip("%")) > 90

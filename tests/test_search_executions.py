@@ -18,7 +18,6 @@ def test_first_steps_do_not_depend_on_the_execution(tmp_path, digits_dir):
             f"--dataset_dir={digits_dir}",
             f"--checkpoint_dir={tmp_path}/{execution}",
             f"--execution={execution}",
-            "--image_size=32",
             "--epochs=0.72",
             "--iterations_per_loop=1",
             # From the fifth step on the controller learns from the rewards, and samples narrow

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# By itself TensorFlow uses oneDNN only on x86 CPUs with instructions for neural networks, but on
-# others training takes about twice as long without it (docs/performance.md). TensorFlow reads the
-# variable when it is imported; a value that the user has set stays.
+# By itself TensorFlow uses oneDNN only on x86 CPUs with instructions for neural networks, but the
+# others gain by it too (docs/performance.md). TensorFlow reads the variable when it is imported; a
+# value that the user has set stays.
 if platform.machine() in ("x86_64", "AMD64"):
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 

@@ -62,7 +62,6 @@ def test_images(tmp_path):
 
 def test_folders(folder):
     """Whatever an image holds, training and evaluation go on."""
-
     num_images = hypothesis.settings.get_profile("fuzz").max_examples
 
     # A folder takes long, as pipelines are made anew, so images share it.

@@ -4,7 +4,7 @@ import json
 import os
 
 import detector_runs
-from command_outcomes import outcomes
+import pytest
 
 from tunas_tf.search_space import architecture as architecture_lib
 
@@ -37,18 +37,21 @@ def test_export_and_benchmark(tmp_path):
     assert measurement["model_sha256"] == described["file"]["sha256"]
 
 
-_BAD_FLAGS = [
-    (["--output=m.txt"], "ends in .tflite"),
-    (["--nopostprocess", "--score_threshold=0.5"], "--score_threshold has no effect here"),
-    (["--score_threshold=0"], "scores are more than 0 and less than 1"),
-    (["--checkpoint_dir=nowhere"], "nowhere/config.json cannot be read"),
-    (["--ssd=mobilenet_v2", "--detector=retinanet", "--image_size=100"], "a multiple of 32"),
-]
-
-
-def test_bad_flags_are_one_line(tmp_path):
-    lines = [["--ssd=mobilenet_v2", "--output=m.tflite", *flags] for flags, _ in _BAD_FLAGS]
-    found = outcomes(_COMMAND, lines, run=True, cwd=tmp_path)
-    for outcome, (flags, message) in zip(found, _BAD_FLAGS, strict=True):
-        assert message in outcome["error"] and "\n" not in outcome["error"], flags
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--output=m.txt"], "ends in .tflite"),
+        (["--nopostprocess", "--score_threshold=0.5"], "--score_threshold has no effect here"),
+        (["--score_threshold=0"], "scores are more than 0 and less than 1"),
+        (["--checkpoint_dir=nowhere"], "nowhere/config.json cannot be read"),
+        (["--ssd=mobilenet_v2", "--detector=retinanet", "--image_size=100"], "a multiple of 32"),
+    ],
+)
+def test_bad_flags_are_one_line(tmp_path, flags, message):
+    result = detector_runs.run_command(
+        _COMMAND, "--ssd=mobilenet_v2", "--output=m.tflite", *flags, cwd=tmp_path
+    )
+    assert result.returncode == 2, result.stderr
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: ") and message in lines[0]
     assert os.listdir(tmp_path) == []
