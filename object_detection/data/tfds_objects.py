@@ -232,10 +232,8 @@ def _object_features(name: str, features: tfds.features.FeaturesDict) -> Mapping
         problem = "objects with a bbox that is not a BBoxFeature"
     elif getattr(objects["bbox"].bbox_format, "value", _BBOX_FORMAT) != _BBOX_FORMAT:
         problem = f"boxes in the format {objects['bbox'].bbox_format.value}, not {_BBOX_FORMAT},"
-    elif "label" not in objects or not isinstance(objects["label"], tfds.features.ClassLabel):
-        problem = "objects without a class label"
-    elif not objects["label"].num_classes:
-        problem = "objects of no known classes"
+    elif "label" not in objects or not tfds_files.holds_classes(objects["label"]):
+        problem = f"objects without a class label (of 1 to {tfds_files.MAX_NUM_CLASSES:,} classes)"
     else:
         return objects
     raise InputError(

@@ -150,3 +150,17 @@ def test_missing_file_is_noticed_at_the_start(tmp_path):
 def test_tfds_does_not_reach_for_its_bucket():
     """The default of the pinned version: it looks at no Google Cloud Storage."""
     assert tfds.core.utils.gcs_utils._is_gcs_disabled
+
+
+@pytest.mark.parametrize("number", [-1, 0, 1_000_001, 10**12])
+def test_a_number_of_classes_that_cannot_be_listed(tmp_path, number):
+    """10**12 names would take all memory."""
+    _write(tmp_path, "of_many", {"train": _images(20)})
+    path = tmp_path / "of_many" / "1.0.0" / "features.json"
+    features = json.loads(path.read_text())
+    label = features["featuresDict"]["features"]["label"]["classLabel"]
+    assert label["numClasses"] == "3"
+    label["numClasses"] = str(number)
+    path.write_text(json.dumps(features))
+    with pytest.raises(InputError, match=r"of_many has no class label \(of 1 to 1,000,000 classes"):
+        data.load("of_many", str(tmp_path), image_size=28)

@@ -20,7 +20,19 @@ from tunas_tf.common.json_files import parse_json, read_bytes
 from tunas_tf.data import tfds_descriptions
 from tunas_tf.data.conventions import base_name
 
-__all__ = ["check_split", "holds_images", "open_builder", "preparation", "quiet_tfds"]
+__all__ = [
+    "MAX_NUM_CLASSES",
+    "check_split",
+    "holds_classes",
+    "holds_images",
+    "open_builder",
+    "preparation",
+    "quiet_tfds",
+]
+
+# Public datasets of images have up to some 200,000. TFDS lists a name for each class, which takes
+# all memory if a damaged description has a few digits more.
+MAX_NUM_CLASSES = 1_000_000
 
 # TFRecord: length (8 bytes) and its checksum (4) before each record, a checksum (4) behind it.
 _RECORD_HEADER = 12
@@ -131,6 +143,14 @@ def holds_images(feature: tfds.features.FeatureConnector | None) -> bool:
         isinstance(feature, tfds.features.Image)
         and feature.np_dtype == np.uint8
         and len(feature.shape) == 3
+    )
+
+
+def holds_classes(feature: tfds.features.FeatureConnector | None) -> bool:
+    """Whether a feature is the label of a class, of a number of classes that can be listed."""
+    return (
+        isinstance(feature, tfds.features.ClassLabel)
+        and 1 <= (feature.num_classes or 0) <= MAX_NUM_CLASSES
     )
 
 

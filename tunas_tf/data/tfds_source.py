@@ -159,8 +159,8 @@ def _image_and_label(name: str, info: tfds.core.DatasetInfo) -> tuple[str, str]:
     image, label = (info.features[key] if key in info.features else None for key in keys)
     if not tfds_files.holds_images(image):
         problem = "no image of bytes"
-    elif not isinstance(label, tfds.features.ClassLabel) or not label.num_classes:
-        problem = "no class label"
+    elif not tfds_files.holds_classes(label):
+        problem = f"no class label (of 1 to {tfds_files.MAX_NUM_CLASSES:,} classes)"
     else:
         return keys
     raise InputError(
