@@ -4,7 +4,9 @@ import json
 
 import example_runs
 import pages
+import pytest
 
+from tunas_tf.common.errors import InputError
 from tunas_tf.comparison import results, verdict
 from tunas_tf.comparison.results import Result
 from tunas_tf.reporting import comparison_report, run_files, search_report, training_report
@@ -52,6 +54,18 @@ def test_finished_search(tmp_path):
     assert "layer 0: kernel: 3 0.02, 5 0.02, 7 0.96" in heat_map
     assert len(page.drawings) == 2
     assert "<b>bold</b> & more" in page.text  # As text: it comes from a file.
+
+
+@pytest.mark.parametrize(
+    ("indices", "problem"), [("", "0 indices were given"), ("9", "1 index was given")]
+)
+def test_search_with_the_network_of_another(tmp_path, indices, problem):
+    example_runs.write_search(tmp_path)
+    example_runs.write_architecture(tmp_path)
+    path = tmp_path / "architecture.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "indices": indices}))
+    with pytest.raises(InputError, match=f"{path} is no network of this search: {problem}"):
+        _search(tmp_path)
 
 
 def test_search_that_runs(tmp_path):

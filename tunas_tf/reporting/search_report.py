@@ -49,7 +49,7 @@ class _Choice(NamedTuple):
     note: str
 
 
-def _chosen(directory: str) -> _Choice:
+def _chosen(directory: str, space: spec.SearchSpace) -> _Choice:
     """The network of architecture.json, or else of the newest checkpoint."""
     path = os.path.join(directory, "architecture.json")
     value = read_json(directory, "architecture.json", _ARCHITECTURE)
@@ -60,7 +60,12 @@ def _chosen(directory: str) -> _Choice:
         )
         when = "" if step is None else f" at step {step:,}"
         note = f"The network of architecture.json: {rule}{when}."
-        return _Choice(architecture_lib.load(path), note)
+        architecture = architecture_lib.load(path)
+        try:
+            traversal.validate_indices(space, architecture.indices)
+        except InputError as error:
+            raise InputError(f"{path} is no network of this search: {error}") from None
+        return _Choice(architecture, note)
 
     # It needs TensorFlow, which takes seconds to import.
     from tunas_tf.training import analysis
@@ -175,9 +180,7 @@ def _heat_maps(space: spec.SearchSpace, history, architecture, last_step: int) -
             options = [
                 choice_history.describe_option(option) for option in choices[number].one_of.choices
             ]
-            chosen = None
-            if architecture is not None and len(architecture.indices) == len(choices):
-                chosen = architecture.indices[number]
+            chosen = None if architecture is None else architecture.indices[number]
             rows = history.probabilities[number]
             strips.append(charts.Strip(title, options, chosen, rows))
             words.append(
@@ -238,7 +241,7 @@ def report(directory: str, config: dict[str, Any]) -> str:
             f"the run in {directory} cannot be shown, as it has a cost model and no target; give "
             "that of another search."
         )
-    chosen = _chosen(directory)
+    chosen = _chosen(directory, space)
     history = choice_history.read(directory, space)
 
     content = [_key_figures(config, metrics, chosen, cost_model, target)]
