@@ -13,7 +13,7 @@ import os
 from absl import flags
 
 from tunas_tf.command_line import app
-from tunas_tf.common.errors import InputError
+from tunas_tf.common.errors import InputError, one_line
 
 FLAGS = flags.FLAGS
 
@@ -47,8 +47,8 @@ def _make(directory: str) -> str:
     }
     if config["command"] not in reports:
         raise InputError(
-            f"{directory} holds a run of {config['command']}, of which there is no report; give "
-            f"the directory of a {', '.join(reports)}."
+            f"{directory} holds a run of {one_line(config['command'])}, of which there is no "
+            f"report; give the directory of a {', '.join(reports)}."
         )
     return reports[config["command"]](directory, config)
 

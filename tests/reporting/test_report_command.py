@@ -43,11 +43,14 @@ def test_report_of_a_training(tmp_path):
 def test_bad_input_is_one_line(tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "config.json").write_text('{"command": "bake"}')
+    (tmp_path / "long").mkdir()
+    (tmp_path / "long" / "config.json").write_text(json.dumps({"command": "9" * 5000}))
     for directory, message in (
         ("", "error: --run_dir is missing; give the directory of a run."),
         (tmp_path, f"error: {tmp_path} holds no run; give the directory of a search"),
         (tmp_path / "nothing", f"error: {tmp_path}/nothing holds no run"),
         (tmp_path / "other", f"error: {tmp_path}/other holds a run of bake, of which"),
+        (tmp_path / "long", f"error: {tmp_path}/long holds a run of {97 * '9'} ... {97 * '9'}, of"),
     ):
         result = _report(directory)
         assert (result.returncode, result.stdout) == (2, "")
