@@ -37,6 +37,9 @@ def main():
         import matplotlib
     if FLAGS.end == "defect":
         raise ValueError("a wolf")
+    if FLAGS.end == "full disk":
+        with open("/dev/full", "w") as file:
+            file.write("wool")
     if FLAGS.end == "tensorflow":
         import tensorflow as tf
         tf.config.list_physical_devices()
@@ -89,6 +92,7 @@ def test_ends_well(run):
         ),
         (["--flagfile=flags/quickstart.flags"], "error: Unknown command line flag 'ssd'"),
         (["--end=plots"], "error: this needs matplotlib, which is not installed; install it by: "),
+        (["--end=full disk"], "error: nothing more can be written (No space left on device); make"),
         (["--flagfile=binary.flags"], "error: the flag file cannot be read"),
     ],
 )

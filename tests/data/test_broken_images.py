@@ -4,6 +4,7 @@ import os
 import pathlib
 
 import command_outcomes
+import interrupted_runs
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -200,8 +201,29 @@ def test_other_errors_are_no_broken_images(folder):
     """A file that has gone is not a matter of one image: who knows what else has."""
     dataset = _load(folder)
     (folder / "train" / "dark" / "3.jpg").unlink()
-    with pytest.raises(tf.errors.NotFoundError):
+    with pytest.raises(tf.errors.NotFoundError) as error:
         next(iter(dataset.training_batches("train", 40, seed=1)))
+    expected = f"{folder}/train/dark/3.jpg; No such file or directory"
+    assert tolerance.unreadable(error.value) == expected
+
+
+def test_records_that_are_cut_off_are_unreadable(tmp_path):
+    path = str(tmp_path / "examples.tfrecord")
+    with tf.io.TFRecordWriter(path) as writer:
+        writer.write(b"example" * 10)
+    pathlib.Path(path).write_bytes(pathlib.Path(path).read_bytes()[:-20])
+    iterator = iter(tf.data.TFRecordDataset(path))
+    for read in (lambda: next(iterator), tf.function(lambda: next(iterator))):
+        iterator = iter(tf.data.TFRecordDataset(path))
+        with pytest.raises(tf.errors.DataLossError) as error:
+            read()
+        assert tolerance.unreadable(error.value).startswith("truncated record at 0")
+
+
+def test_what_fails_elsewhere_is_no_matter_of_the_data():
+    with pytest.raises(tf.errors.InvalidArgumentError) as error:
+        tf.function(lambda x: tf.gather(x, 7))(tf.constant([1.0]))
+    assert tolerance.unreadable(error.value) is None
 
 
 def test_nested_examples():
@@ -230,3 +252,16 @@ def test_strict_commands_stop_before_anything_is_written(folder, tmp_path):
     (outcome,) = command_outcomes.outcomes("tunas_tf.search", [line], run=True)
     assert "1 of the 50 images" in outcome["error"] and "3.jpg" in outcome["error"]
     assert not (tmp_path / "run").exists()
+
+
+def test_strict_commands_say_what_they_cannot_decode(folder, tmp_path):
+    _break_one_inside(folder)
+    interrupted_runs.prepare(tmp_path, str(folder))
+    line = ("--flagfile=tiny.flags", "--indices=0:0:0:0:0:0", "--strict", "--checkpoint_dir=run")
+    process = interrupted_runs.start(tmp_path, "tunas_tf.train_eval", *line)
+    _, errors = process.communicate()
+    assert process.returncode == 2, errors
+    # Before it the decoder has its say.
+    last = errors.splitlines()[-1]
+    assert last.startswith("error: the data cannot be read any more (Invalid JPEG data")
+    assert "Traceback" not in errors

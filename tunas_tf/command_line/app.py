@@ -19,6 +19,7 @@ from absl import app, flags, logging
 
 from tunas_tf.command_line import flag_files
 from tunas_tf.command_line.help_text import help_text, own_flags
+from tunas_tf.common import disk
 from tunas_tf.common.errors import InputError
 
 __all__ = [
@@ -94,6 +95,12 @@ def _run_checked(main: Callable[[], None], argv: list[str]) -> None:
     except KeyboardInterrupt:
         print("interrupted.", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:  # pylint: disable=broad-except
+        if (shortage := disk.shortage(error)) is None:
+            raise
+        _fail(
+            f"nothing more can be written ({shortage}); make room, and start the same command again."
+        )
 
 
 def run(main: Callable[[], None]) -> None:

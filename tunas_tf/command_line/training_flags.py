@@ -10,7 +10,7 @@ from absl import flags
 
 from tunas_tf.command_line import app, strategy_flags
 from tunas_tf.command_line.app import own_flags
-from tunas_tf.common import disk, run_config
+from tunas_tf.common import run_config
 from tunas_tf.common.errors import InputError
 from tunas_tf.training import recipe
 
@@ -192,20 +192,25 @@ def stop_cleanly(train: Callable[[], None]) -> None:
     """Runs `train`; a signal that it was stopped by ends the process as shells expect.
 
     SIGTERM, with which schedulers preempt, is a success: the checkpoint is written. SIGINT
-    is not, so that `make` and scripts stop too. A full disk is bad input. A lost worker has an
-    exit code of its own, at which a scheduler can start all of them again.
+    is not, so that `make` and scripts stop too. Data that cannot be read are bad input. A lost
+    worker has an exit code of its own, at which a scheduler can start all of them again.
     """
     import signal
 
-    from tunas_tf.training.loop import StoppedBySignal, WorkerLost
+    import tensorflow as tf
+
+    from tunas_tf.data import tolerance
+    from tunas_tf.training import devices
+    from tunas_tf.training.loop import StoppedBySignal
 
     try:
-        train()
+        with devices.lost_workers_as_such():
+            train()
     except StoppedBySignal as stopped:
         sys.stdout.flush()
         # Past the threads of the input pipeline, which have nothing left to save.
         os._exit(0 if stopped.signal_number == signal.SIGTERM else 130)
-    except WorkerLost as lost:
+    except devices.WorkerLost as lost:
         print(
             f"error: another worker has gone ({lost}); start the same command on all workers "
             "again, to resume from the newest checkpoint.",
@@ -214,10 +219,10 @@ def stop_cleanly(train: Callable[[], None]) -> None:
         )
         # Past the end of the strategy, which would wait for the others.
         os._exit(app.EXIT_WORKER_LOST)
-    except OSError as error:
-        if (shortage := disk.shortage(error)) is None:
+    except tf.errors.OpError as error:
+        if (reason := tolerance.unreadable(error)) is None:
             raise
         raise InputError(
-            f"what came out cannot be written ({shortage}); make room, and start the same command "
-            "again."
+            f"the data cannot be read any more ({reason}); `check_data --num_examples=0` names "
+            "images that are broken. When they are mended, the same command goes on."
         ) from None

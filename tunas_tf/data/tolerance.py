@@ -10,20 +10,35 @@ the middle of a file or in a TFRecord, is handled here:
   that are moved with it, becomes zeros too: no objects.
 - In evaluation it is left out and not counted.
 
-How many there were is printed. A file that cannot be read at all ends the pipeline, as before.
+How many there were is printed. A file that cannot be read at all ends the pipeline, as before:
+`unreadable` knows such an error.
 """
 
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-__all__ = ["ON_BROKEN", "map_images"]
+__all__ = ["ON_BROKEN", "map_images", "unreadable"]
 
 # What to do about broken images: leave them out or replace them with a warning; stop with an
 # error, for an image folder before anything is done; or nothing, for those who look for them.
 ON_BROKEN = ("skip", "stop", "keep")
+
+
+def unreadable(error: tf.errors.OpError) -> str | None:
+    """What an input pipeline could not read, in TensorFlow's words; None if it is no such error."""
+    kinds = (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError)
+    # The operation that waits for the pipeline, whatever has failed in it.
+    if not isinstance(error, kinds) or "IteratorGetNext" not in error.message:
+        return None
+    # Lines with tabs say where in the graph it was noticed, as does what stands around the reason.
+    reason = [line for line in error.message.splitlines() if line and line[0] != "\t"][-1]
+    reason = re.sub(r"^\{\{.*?\}\} ", "", reason)
+    reason = re.sub(r"^Error in user-defined function .* with iterator: \S+: ", "", reason)
+    return reason.partition(" [Op:")[0]
 
 
 def _attempt(function: Callable[..., Any], arguments: tuple) -> tuple[Any, tf.Tensor]:

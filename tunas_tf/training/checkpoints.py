@@ -132,6 +132,7 @@ def make_manager(
     directory: str,
     step_counter: tf.Variable,
     checkpoint_interval: int,
+    start: str | None,
 ) -> tf.train.CheckpointManager:
     """What saves the checkpoints of a run, and keeps the newest few.
 
@@ -140,6 +141,8 @@ def make_manager(
       directory: of the run, see `prepare`.
       step_counter: the steps done, by which checkpoints are named.
       checkpoint_interval: steps between two.
+      start: path of the checkpoint that the run goes on from, None if there is none. The next one
+        is due an interval after it, even if it lies in another directory.
     """
     return tf.train.CheckpointManager(
         checkpoint,
@@ -148,4 +151,5 @@ def make_manager(
         checkpoint_name=_PREFIX,
         step_counter=step_counter,
         checkpoint_interval=checkpoint_interval,
+        last_checkpoint_step=None if start is None else step_of(start),
     )

@@ -1,7 +1,9 @@
 """The devices that a run computes on, as strategies of tf.distribute, and what workers agree on."""
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 
 import tensorflow as tf
 from official.common import distribute_utils
@@ -10,15 +12,31 @@ from tunas_tf.common.errors import InputError
 from tunas_tf.data.splits import Share, SplitDataset
 
 __all__ = [
+    "WorkerLost",
     "description",
     "distributed_batches",
     "is_chief",
+    "lost_workers_as_such",
     "make_strategy",
     "num_workers",
     "require_divisible",
     "require_same_on_all_workers",
     "sum_over_workers",
 ]
+
+# How collective operations fail when another worker is no longer there.
+_LOST = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+    tf.errors.UnavailableError,
+)
+
+
+class WorkerLost(Exception):
+    """Another worker has gone, without which this one cannot go on."""
 
 
 def make_strategy(
@@ -158,6 +176,18 @@ def sum_over_workers(values: list[int]) -> list[int]:
     replicas_per_worker = tf.distribute.get_strategy().num_replicas_in_sync // num_workers()
     sums = _sum_over_replicas(tf.constant(values, tf.int64)).numpy()
     return [int(value) // replicas_per_worker for value in sums]
+
+
+@contextlib.contextmanager
+def lost_workers_as_such() -> Iterator[None]:
+    """What TensorFlow raises when a peer has gone becomes a WorkerLost; alone it is a defect."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if num_workers() == 1 or not isinstance(error, _LOST):
+            raise
+        lines = error.message.splitlines()  # Most of them are where in the graph it was noticed.
+        raise WorkerLost(next((line for line in lines if "aborted" in line), lines[0])) from None
 
 
 def require_same_on_all_workers(step: int) -> None:

@@ -19,7 +19,6 @@ from tunas_tf.training.run_directory import RunDirectory
 __all__ = [
     "LoopOptions",
     "StoppedBySignal",
-    "WorkerLost",
     "checkpoint_megabytes",
     "run_training",
 ]
@@ -33,20 +32,6 @@ def checkpoint_megabytes(num_values: int) -> float:
 
 # Those that stop a run; of two that come at once the first one here counts.
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-# How collective operations fail when another worker is no longer there.
-_LOST = (
-    tf.errors.AbortedError,
-    tf.errors.CancelledError,
-    tf.errors.DeadlineExceededError,
-    tf.errors.FailedPreconditionError,
-    tf.errors.InternalError,
-    tf.errors.UnavailableError,
-)
-
-
-class WorkerLost(Exception):
-    """Another worker has gone, without which this one cannot go on."""
 
 
 class StoppedBySignal(Exception):
@@ -88,24 +73,15 @@ def _full_disk_as_bad_input(run_directory: RunDirectory) -> Iterator[None]:
     except Exception as error:  # pylint: disable=broad-except
         if (shortage := disk.shortage(error)) is None:
             raise
-        checkpoints.remove_unfinished(run_directory.path)
+        directory = tempfile.gettempdir()
+        if devices.is_chief():  # Others may not clean up what it is writing.
+            directory = run_directory.path
+            checkpoints.remove_unfinished(directory)
         path = checkpoints.newest(run_directory.path, warn=False)
         raise InputError(
-            f"nothing more can be written to {run_directory.path} ({shortage}); make room, and "
+            f"nothing more can be written to {directory} ({shortage}); make room, and "
             f"the same command resumes from {path or 'the beginning'}."
         ) from None
-
-
-@contextlib.contextmanager
-def _lost_workers_as_such() -> Iterator[None]:
-    """What TensorFlow raises when a peer has gone becomes a WorkerLost; alone it is a defect."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        if devices.num_workers() == 1 or not isinstance(error, _LOST):
-            raise
-        lines = error.message.splitlines()  # Most of them are where in the graph it was noticed.
-        raise WorkerLost(next((line for line in lines if "aborted" in line), lines[0])) from None
 
 
 def _received_by_any(received: list[int]) -> int | None:
@@ -140,7 +116,10 @@ def _checkpoint_manager(
             directory = stack.enter_context(tempfile.TemporaryDirectory())
             if start is not None:
                 checkpoint.restore(start)
-        yield checkpoints.make_manager(checkpoint, directory, step_counter, checkpoint_interval)
+        # All begin with the same `start`: they have to save at the same steps.
+        yield checkpoints.make_manager(
+            checkpoint, directory, step_counter, checkpoint_interval, start
+        )
 
 
 def run_training(
@@ -160,14 +139,12 @@ def run_training(
 
     Raises:
       StoppedBySignal: SIGINT or SIGTERM came; a checkpoint was saved.
-      WorkerLost: another worker has gone.
       InputError: a step has a loss that is NaN or infinite, or nothing more can be written.
     """
     console = sys.stdout
     with (
         _received_signals() as received,
         open(os.devnull, "w", encoding="utf-8") as nowhere,
-        _lost_workers_as_such(),
         _full_disk_as_bad_input(run_directory),
         # Orbit prints its own lines, which would cut the progress bar to pieces.
         contextlib.redirect_stdout(nowhere),

@@ -109,6 +109,8 @@ def run_network(
         averages = None
         if settings.ema_decay:
             averages = WeightAverages(build(), settings.ema_decay)
+    # Before it decides what is computed together.
+    devices.require_same_on_all_workers(run_directory.checkpoint_step())
     parts = {"network": network}
     if averages is not None:
         parts["averaged_network"] = averages.network
