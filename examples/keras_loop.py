@@ -9,13 +9,14 @@ which come with scikit-learn. The network that is found is an ordinary Keras mod
 
 import sys
 
+import tunas_tf  # Before TensorFlow, which is then told to use oneDNN.
+
+# isort: split
 import numpy as np
 import sklearn.datasets
 import sklearn.model_selection
 import tensorflow as tf
 import tf_keras
-
-import tunas_tf
 
 _IMAGE_SIZE, _NUM_CLASSES, _BATCH_SIZE, _SEED = 32, 10, 64, 0
 

@@ -8,7 +8,9 @@ The names below are the Python API; what is found by other paths may change:
     dataset = tunas_tf.data.load("image_folder", "photos", image_size=64)
     cost_model = tunas_tf.cost_model.get("madds", space, 64, dataset.num_classes)
     found = tunas_tf.search_architecture(
-        space, dataset, "runs/photos", cost_model=cost_model, epochs=30, train_batch_size=32
+        space, dataset, "runs/photos", cost_model=cost_model, epochs=40, train_batch_size=32,
+        model_learning_rate=0.5, rl_learning_rate=0.02, rl_batch_size_multiplier=1,
+        rl_estimator="control_variate",
     )
     network = tunas_tf.build_classifier(found.architecture, dataset.num_classes, 64)
 
