@@ -189,11 +189,17 @@ def test_what_cannot_be_searched(image_folder, tmp_path):
         ((space,), {"cost_model": cost_model, "model_momentum": 2.0}, "momentum is 2.0; it must"),
         ((space,), {"cost_model": cost_model, "seed": -1}, "seed is -1; it must be in"),
         ((space,), {"cost_model": cost_model, "rl_batch_size_multiplier": 0.0}, "no image of"),
+        ((space,), {"cost_model": None, "optimizer": "adamw"}, "'adamw'; it must be one of rms"),
+        ((space,), {"cost_model": None, "on_nan": "ignore"}, "'ignore'; it must be one of stop"),
+        ((space,), {"cost_model": None, "label_smoothing": 2.0}, "label_smoothing is 2.0; it must"),
+        ((space,), {"cost_model": None, "iterations_per_loop": 0}, "iterations_per_loop is 0; it"),
+        ((space,), {"cost_model": None, "checkpoint_interval": 0}, "checkpoint_interval is 0; it"),
     ):
         with pytest.raises(tunas_tf.InputError, match=message):
             tunas_tf.search_architecture(
                 *arguments, dataset, str(tmp_path), **{"train_batch_size": 8, **settings}
             )
+        assert not any(tmp_path.iterdir()), message
     with pytest.raises(TypeError, match="'learning_rate'"):
         tunas_tf.search_architecture(
             space, dataset, str(tmp_path), cost_model=None, train_batch_size=8, learning_rate=1.0

@@ -92,6 +92,33 @@ def test_a_kill_costs_nothing_that_was_done_and_more_networks_come_on_top(tiny):
     assert "--output_dir" in errors and "--checkpoint_dir" not in errors
 
 
+@pytest.mark.slow
+def test_settings_of_evolution_are_free_until_one_begins_and_where_there_is_none(tiny):
+    process = _start(tiny)  # With --noevolution.
+    _wait_until((tiny / "run" / "config.json").exists, process)
+    process.kill()
+    process.communicate()
+    # Where the directory is accepted, this is the next error.
+    (tiny / "run" / "results.jsonl").write_text("damaged\n")
+
+    def attempt(*lines):
+        arguments = [["--flagfile=tiny.flags", *flags] for flags in lines]
+        found = outcomes("tunas_tf.compare_search", arguments, run=True, cwd=tiny)
+        return [outcome["error"] for outcome in found]
+
+    def evolution(num_generations):
+        return ["--evolution", f"--evolution_num_generations={num_generations}"]
+
+    for error in attempt([], evolution(7), [], evolution(5), []):
+        assert "results.jsonl is no result" in error
+    (tiny / "run" / "evolution").mkdir()
+    accepted, refused, without = attempt(evolution(5), evolution(7), [])
+    assert "results.jsonl is no result" in accepted and "results.jsonl is no result" in without
+    assert "was started with evolution_num_generations=5, now it is 7" in refused
+    settings = json.loads((tiny / "run" / "config.json").read_text())["settings"]
+    assert settings["evolution_num_generations"] == 5
+
+
 _REFUSED = [
     (["--output_dir="], "--output_dir is missing"),
     (["--ssd=mobilenet_v2"], "there is nothing to compare"),
@@ -99,6 +126,10 @@ _REFUSED = [
     (["--enable_cost_model=false"], "compared at equal cost"),
     (["--evolution_num_parents=3"], "--evolution is off"),
     (["--num_ablation_searches=3"], "there are no --ablations"),
+    (["--fidelity", "--num_random=0"], "--fidelity has no effect here: --num_random is 0"),
+    (["--fidelity", "--num_searches=0"], "--fidelity has no effect here: --num_searches is 0"),
+    (["--evolution", "--num_searches=0"], "--evolution has no effect here: --num_searches is 0"),
+    (["--strict", "--dataset=digits"], "--strict has no effect here: the images of digits"),
     (["--num_searches=0", "--num_random=0"], "there is nothing to do"),
     (["--num_random=40"], "different networks of tiny_search were found"),
     (["--rl_cost_model_target=1"], "no network of tiny_search costs"),

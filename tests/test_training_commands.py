@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import sys
 
+import interrupted_runs
 import pytest
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -137,6 +138,22 @@ def test_imagenet(tmp_path, imagenet_dir):
     assert evaluation["num_examples"] == 60
 
 
+@pytest.mark.slow
+def test_after_a_search_without_a_cost_model_the_command_that_comes_next_works(
+    tmp_path, image_folder
+):
+    interrupted_runs.prepare(tmp_path, image_folder)
+    flags = ("--flagfile=tiny.flags", "--enable_cost_model=false", "--checkpoint_dir=search")
+    result = run("search", *flags, "--epochs=1", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    _, command = result.stdout.splitlines()[-1].split("next: python -m tunas_tf.")
+    result = run(*command.split(), cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "argmax: log-probability" in result.stdout
+    result = run(*command.split(), "--cost_tolerance=0.1", cwd=tmp_path)
+    assert result.returncode == 2 and "had no cost model" in result.stderr
+
+
 @pytest.mark.parametrize(
     "command, flags, message",
     [
@@ -151,6 +168,7 @@ def test_imagenet(tmp_path, imagenet_dir):
         ("search", [_QUICKSTART, "--checkpoint_dir=file/run"], "cannot be written"),
         ("search", [_QUICKSTART, "--enable_cost_model=false"], "--cost_model has no effect"),
         ("search", [_QUICKSTART, "--epochs=0.001"], "less than one step"),
+        ("search", [_QUICKSTART, "--strict"], "--strict has no effect here: the images of digits"),
         ("train_eval", [_QUICKSTART_SSD, "--indices=0:1"], "2 indices were given"),
         (
             "train_eval",

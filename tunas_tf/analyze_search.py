@@ -5,7 +5,8 @@
 Reads the newest checkpoint of a search, finished or not. Prints indices, cost and a table
 of the network, and writes DIR/architecture.json for train_eval. --select=feasible takes the
 most probable network within --cost_tolerance of the cost target; --select=argmax takes the
-most probable option of every choice, as published, whatever the network costs.
+most probable option of every choice, as published, whatever the network costs. The default is
+feasible or, after a search without a cost model, argmax.
 """
 
 from absl import flags
@@ -16,7 +17,12 @@ FLAGS = flags.FLAGS
 
 network_flags.define("format")
 flags.DEFINE_string("checkpoint_dir", None, "Directory of the search.")
-flags.DEFINE_enum("select", "feasible", ["feasible", "argmax"], "Rule that names the network.")
+flags.DEFINE_enum(
+    "select",
+    None,
+    ["feasible", "argmax"],
+    "Rule that names the network; default: feasible, without a cost model argmax.",
+)
 flags.DEFINE_float(
     "cost_tolerance", None, "Relative distance to the target; default: that of the search.", 0, 1
 )
@@ -25,7 +31,7 @@ flags.DEFINE_float(
 def main() -> None:
     checkpoint_dir = training_flags.require_checkpoint_dir()
     app.require_effect(
-        FLAGS.select == "feasible", ["cost_tolerance"], "--select=argmax looks at no cost"
+        FLAGS.select != "argmax", ["cost_tolerance"], "--select=argmax looks at no cost"
     )
     from tunas_tf.training import analysis
 

@@ -82,6 +82,15 @@ def test_accuracies(tmp_path, line, message):
     assert fidelity.read(str(tmp_path / "nothing")) == {}
 
 
+def test_accuracies_behind_a_line_cut_short_by_a_kill(tmp_path):
+    path = tmp_path / "fidelity.jsonl"
+    fidelity.append(str(path), "seed0", {"0:1": 0.5})
+    with open(path, "a", encoding="utf-8") as file:
+        file.write('{"search": "se')
+    fidelity.append(str(path), "seed0", {"1:1": 0.75})
+    assert fidelity.read(str(path)) == {"seed0": {"0:1": 0.5, "1:1": 0.75}}
+
+
 def test_outcome(tmp_path):
     path = tmp_path / "outcome.json"
     path.write_text(json.dumps(_OUTCOME))

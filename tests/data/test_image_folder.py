@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -75,6 +77,7 @@ def test_test_folder_comes_before_validation(divided):
 
 def test_files_that_are_not_images_are_passed_over(flat):
     (flat / "cat" / "notes.txt").write_text("no image")
+    (flat / "cat" / os.fsdecode(b"caf\xe9.txt")).write_text("no image")
     (flat / "cat" / "._photo.png").write_text("no image")
     (flat / "readme.md").write_text("no class")
     _write(flat / ".cache", 3)
@@ -128,6 +131,24 @@ def test_folders_that_cannot_be_used(request, layout, change, message):
     change(root)
     with pytest.raises(InputError, match=message):
         FolderSource(str(root))
+
+
+@pytest.mark.parametrize(
+    ("place", "named"),
+    [
+        (b"cat/caf\xe9.png", r"cat/caf\xe9.png"),
+        (b"cat/caf\xe9/photo.png", r"cat/caf\xe9/photo.png"),
+        (b"caf\xe9/photo.png", r"caf\xe9"),
+    ],
+)
+def test_names_that_tensorflow_cannot_take(flat, place, named):
+    """Latin-1, as an archive from another system may have them."""
+    path = flat / os.fsdecode(place)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes((flat / "cat" / "photo_0.png").read_bytes())
+    with pytest.raises(InputError) as caught:
+        FolderSource(str(flat))
+    assert str(caught.value) == f"the path {flat}/{named} is not UTF-8; rename it."
 
 
 def test_missing_empty_and_single_class_folders(tmp_path):

@@ -1,10 +1,13 @@
 """Search spaces with networks that cannot be built are refused, with the place."""
 
+import json
+
 import example_spaces
 import pytest
 
 from tunas_tf import search_space
 from tunas_tf.common.errors import InputError
+from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space import spec, validation
 from tunas_tf.search_space.spec import FILTERS, OPERATION, OneOf
 
@@ -118,6 +121,45 @@ def test_first_layers_that_keep_the_filters(layer):
 def test_filters_must_be_whole_numbers(filters):
     with pytest.raises(InputError, match="filters at blocks/1 is .*an integer above 0"):
         validation.check(_space(spec.Conv(3), filters=filters))
+
+
+@pytest.mark.parametrize(
+    "space, place, tag",
+    [
+        (_space(OneOf((spec.Conv(3), spec.Zero()), FILTERS)), "layers/0", OPERATION),
+        (_space(spec.Residual(OneOf((spec.Conv(3),), FILTERS))), "layers/0/layer", OPERATION),
+        (
+            _space(_choice(spec.Conv(3), OneOf((spec.Conv(5), spec.Zero()), FILTERS))),
+            "layers/0/choices/1",
+            OPERATION,
+        ),
+        (_space(spec.SeparableConv(OneOf((3, 5), FILTERS))), "layers/0/kernel_size", OPERATION),
+        (
+            _space(spec.Bottleneck(3, 16, OneOf((False, True), FILTERS))),
+            "layers/0/squeeze_and_excite",
+            OPERATION,
+        ),
+        (_space(spec.FusedBottleneck(3, _choice(8, 16))), "layers/0/expansion", FILTERS),
+        (
+            _space(spec.TuckerBottleneck(3, _choice(8, 16), 8)),
+            "layers/0/input_compression",
+            FILTERS,
+        ),
+        (
+            _space(spec.TuckerBottleneck(3, 8, _choice(spec.Expansion(1), 8))),
+            "layers/0/output_compression",
+            FILTERS,
+        ),
+        (_space(spec.Conv(3), filters=_choice(8, 16)), "filters", FILTERS),
+    ],
+)
+def test_tag_must_say_what_is_chosen(space, place, tag):
+    """The controller warms operations up in one way, filters in another."""
+    message = f"the OneOf at blocks/1/{place} has the tag .*; it must be {tag!r}"
+    with pytest.raises(InputError, match=message):
+        validation.check(space)
+    with pytest.raises(ValueError, match=message):
+        architecture_lib.space_from_json(json.loads(json.dumps(architecture_lib.to_json(space))))
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,8 @@ def test_analysis_reads_the_search(finished, small_space):
         rel=0.02,  # Of the last loop's mean.
     )
 
+    assert analysis.analyze(str(finished)).select == "feasible"
+
     path = analysis.write_architecture(str(finished), result)
     assert architecture_lib.load(path) == result.architecture
     assert "proven the most probable" in analysis.to_text(result)
@@ -186,9 +188,11 @@ def test_without_a_cost_model_the_reward_is_the_accuracy(small_space, dataset, t
     last = metrics(tmp_path / "run")[-1]
     assert last["rlcontroller/reward"] == last["rlcontroller/validation_accuracy"]
     assert "rlcontroller/estimated_cost" not in last
-    assert analysis.analyze(str(tmp_path / "run"), "argmax").cost_model is None
-    with pytest.raises(InputError, match="had no cost model"):
-        analysis.analyze(str(tmp_path / "run"), "feasible")
+    found = analysis.analyze(str(tmp_path / "run"))
+    assert found.select == "argmax" and found.cost_model is None
+    for arguments in ({"select": "feasible"}, {"tolerance": 0.1}):
+        with pytest.raises(InputError, match="had no cost model.*leave out"):
+            analysis.analyze(str(tmp_path / "run"), **arguments)
 
 
 def test_a_signal_saves_a_checkpoint_from_which_the_search_goes_on(
@@ -451,3 +455,10 @@ def test_target_watch_warns_when_the_distance_does_not_shrink():
         True,
     ]
     assert watch([(100, 0.005), (120, 0.009)]) == [False, False]  # Within the tolerance.
+
+
+def test_target_watch_compares_no_distance_with_itself():
+    # --rl_delay_steps_fraction=1: the controller never learns.
+    target_watch = search_job.TargetWatch(1.0, 0.01, first_step=200, total_steps=200)
+    for step in (150, 200):
+        assert target_watch(step, {"rlcontroller/expected_cost": 1.5}) is None

@@ -99,7 +99,8 @@ def _run_checked(main: Callable[[], None], argv: list[str]) -> None:
         if (shortage := disk.shortage(error)) is None:
             raise
         _fail(
-            f"nothing more can be written ({shortage}); make room, and start the same command again."
+            f"nothing more can be written ({shortage}); make room, and start the same command "
+            "again."
         )
 
 

@@ -1,5 +1,6 @@
 """The course of a comparison, once the data are open."""
 
+import os
 import signal
 from typing import Any
 
@@ -7,7 +8,9 @@ from absl import flags
 
 from tunas_tf import cost_model as cost_model_lib
 from tunas_tf.command_line import compare_flags, training_flags
+from tunas_tf.common import json_files, run_config
 from tunas_tf.common.errors import InputError
+from tunas_tf.common.files import write_json
 from tunas_tf.comparison import ablations, networks
 from tunas_tf.comparison.evolution import EvolutionSettings
 from tunas_tf.comparison.extent import Extent
@@ -132,12 +135,17 @@ def _extent(comparison: Comparison, cost_model_name: str) -> Extent:
 
 
 def _open_directory(comparison: Comparison) -> dict[str, Any]:
-    """Makes the directory, or checks that it holds the same comparison; returns its settings."""
+    """Makes the directory, or checks that it holds the same comparison; returns its settings.
+
+    Those of evolution may change until one has begun, and without --evolution they do not count.
+    """
     from tunas_tf.cost_model import files as cost_model_files
-    from tunas_tf.training.run_directory import RunDirectory
+    from tunas_tf.training.run_directory import RunDirectory, load_config
 
     values = training_flags.settings()
     settings = {name: values[name] for name in values if name not in compare_flags.EXTENT}
+    evolution = {name: settings[name] for name in settings if name.startswith("evolution_")}
+    path = comparison.path(run_config.FILE_NAME)
     derived = {
         **{f"train_{name}": value for name, value in comparison.train_derived.items()},
         **comparison.derived,
@@ -147,6 +155,10 @@ def _open_directory(comparison: Comparison) -> dict[str, Any]:
         "cost_model": cost_model_files.to_json(comparison.cost_model, {}),
     }
     try:
+        has_begun = os.path.isdir(comparison.path("evolution"))
+        if os.path.exists(path) and not (FLAGS.evolution and has_begun):
+            noted = load_config(comparison.directory, "compare_search").get("settings", {})
+            settings.update({name: noted[name] for name in evolution if name in noted})
         RunDirectory(
             comparison.directory,
             "compare_search",
@@ -157,6 +169,10 @@ def _open_directory(comparison: Comparison) -> dict[str, Any]:
     except InputError as error:
         # It speaks of the flag that searches and trainings have.
         raise InputError(str(error).replace("--checkpoint_dir", "--output_dir")) from None
+    if FLAGS.evolution and not evolution.items() <= settings.items():
+        settings.update(evolution)
+        config = json_files.read_json(path, "give another --output_dir", "config")
+        write_json(path, {**config, "settings": {**config["settings"], **evolution}})
     return settings
 
 

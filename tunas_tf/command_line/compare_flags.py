@@ -130,6 +130,15 @@ def check() -> None:
             f"--ablations={','.join(unknown)} is unknown; use some of "
             f"{','.join(ablations.ABLATIONS)}."
         )
+    # On by default, which asks for nothing where there is nothing to do it with.
+    for name, needed in (
+        ("fidelity", "num_searches"),
+        ("fidelity", "num_random"),
+        ("evolution", "num_searches"),
+    ):
+        app.require_effect(
+            not FLAGS[name].value or FLAGS[needed].value > 0, [name], f"--{needed} is 0"
+        )
     app.require_effect(FLAGS.evolution, list(_EVOLUTION), "--evolution is off")
     app.require_effect(bool(FLAGS.ablations), ["num_ablation_searches"], "there are no --ablations")
     app.require_effect(

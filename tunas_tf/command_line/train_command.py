@@ -20,6 +20,7 @@ FLAGS = flags.FLAGS
 # others say what is done with the run, not what it is.
 _NOT_SETTINGS = {
     "architecture",
+    "backbone_checkpoint",
     "eval_batch_size",
     "filters_multiplier",
     "indices",

@@ -60,7 +60,7 @@ def define_data(
     """Defines the flags that say which data a command reads, for `data.load`.
 
     Args:
-      dataset: the default.
+      dataset: the default, one that is embedded.
       datasets: which there are, for the help.
     """
     flags.DEFINE_string("dataset", dataset, datasets)
@@ -100,7 +100,7 @@ def define(epochs: float, train_batch_size: int, **data: str) -> None:
     flags.DEFINE_enum(
         "optimizer",
         "rmsprop",
-        ["rmsprop", "momentum", "adam"],
+        recipe.OPTIMIZERS,
         "Of the weights: rmsprop (published for classifiers), gradient descent with momentum "
         "(published for detectors), or adam (for few steps; its rates are much lower).",
     )
@@ -128,7 +128,7 @@ def define(epochs: float, train_batch_size: int, **data: str) -> None:
     flags.DEFINE_enum(
         "on_nan",
         "stop",
-        ["stop", "skip"],
+        recipe.NAN_POLICIES,
         "What to do when a loss or a reward is not a finite number: stop the run, or skip the "
         "step, which leaves weights and controller as they were and is counted; that takes "
         "memory for a copy of the weights. May change when a run is resumed.",
@@ -140,7 +140,12 @@ def define_label_smoothing() -> None:
 
 
 def data_arguments() -> dict[str, Any]:
-    """What the flags of every dataset say to `data.load`."""
+    """What the flags of every dataset say to `data.load`; InputError if one has no effect."""
+    app.require_effect(
+        not FLAGS.strict or FLAGS.dataset != FLAGS["dataset"].default,
+        ["strict"],
+        f"the images of {FLAGS.dataset} are embedded, and can be decoded",
+    )
     return {
         "name": FLAGS.dataset,
         "dataset_dir": FLAGS.dataset_dir,

@@ -1,13 +1,12 @@
 """Whether accuracies with shared weights rank networks as training each of them does."""
 
-import json
 import os
 from collections.abc import Sequence
 from typing import Any
 
 from tunas_tf.common import checks, json_files
 from tunas_tf.common.errors import InputError
-from tunas_tf.comparison import intervals
+from tunas_tf.comparison import intervals, json_lines
 from tunas_tf.comparison.results import Result
 
 __all__ = ["Points", "append", "points", "read", "summarize"]
@@ -26,13 +25,9 @@ _LINE = checks.record(
 def append(path: str, search: str, accuracies: dict[str, float]) -> None:
     """Adds a line to the file of accuracies: those of some networks with the weights of a search.
 
-    A last line that a kill has cut short is left behind; `read` passes over it.
+    A last line that a kill has cut short is removed first.
     """
-    with open(path, "a+b", buffering=0) as file:
-        file.seek(0)
-        content = file.read()
-        file.truncate(content.rfind(b"\n") + 1)
-        file.write((json.dumps({"search": search, "accuracies": accuracies}) + "\n").encode())
+    json_lines.append(path, {"search": search, "accuracies": accuracies})
 
 
 def read(path: str) -> Accuracies:

@@ -235,12 +235,13 @@ class Jobs:
 
     def _validation_batches(self) -> tf.data.Dataset:
         """Full batches in random order, as a search sees them: batch norm takes its statistics
-        from the batch, so there may be no padding and no order by class. Always the same."""
+        from the batch, so there may be no padding and no order by class. Always the same, in
+        every process and at every pass: with a `first_batch` the order is the seed's alone."""
         if self._batches is None:
             size = min(self.comparison.eval_batch_size, self.comparison.num_validation_images)
             number = self.comparison.num_validation_images // size
             batches = self.dataset.training_batches(
-                "search_validation", size, seed=0, augment=False
+                "search_validation", size, seed=0, augment=False, first_batch=0
             ).take(number)
             if number * size * self.dataset.image_size**2 * 3 * 4 <= _CACHE_BYTES:
                 batches = batches.cache()

@@ -5,13 +5,13 @@ Each line of results.jsonl is one training of one network, a JSON object with th
 """
 
 import dataclasses
-import json
 import math
 from collections.abc import Sequence
 from typing import Any
 
 from tunas_tf.common import checks, json_files
 from tunas_tf.common.errors import InputError
+from tunas_tf.comparison import json_lines
 
 __all__ = ["KINDS", "Result", "append", "of_kind", "read"]
 
@@ -105,14 +105,9 @@ def of_kind(results: Sequence[Result], kind: str) -> list[Result]:
 
 
 def append(path: str, result: Result) -> None:
-    """Adds one line, in one write; a last line that a kill has cut short is removed first."""
+    """Adds one line; a last line that a kill has cut short is removed first."""
     value = {"version": json_files.VERSIONS["result"], **dataclasses.asdict(result)}
-    line = json.dumps(value) + "\n"
-    with open(path, "a+b", buffering=0) as file:
-        file.seek(0)
-        content = file.read()
-        file.truncate(content.rfind(b"\n") + 1)
-        file.write(line.encode())
+    json_lines.append(path, value)
 
 
 def _parse(value: Any) -> Result:

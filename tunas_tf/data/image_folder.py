@@ -5,7 +5,7 @@ import os
 
 import tensorflow as tf
 
-from tunas_tf.common.errors import InputError
+from tunas_tf.common.errors import InputError, one_line
 from tunas_tf.data import image_check, order
 from tunas_tf.data.image_source import Part
 
@@ -45,7 +45,8 @@ class FolderSource:
           on_broken: one of `tolerance.ON_BROKEN`.
 
         Raises:
-          InputError: it is no such directory or, to "stop", holds a broken image.
+          InputError: it is no such directory, a name in it is not UTF-8 or, to "stop", it holds
+            a broken image.
         """
         directory = os.path.expanduser(directory)
         if not os.path.isdir(directory):
@@ -115,6 +116,15 @@ def _hash(class_name: str, path: str) -> str:
     return hashlib.sha256(f"{class_name}/{path}".encode()).hexdigest()
 
 
+def _require_utf8(path: str) -> None:
+    """Raises InputError if TensorFlow cannot be told the path."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        readable = os.fsencode(path).decode(errors="backslashreplace")
+        raise InputError(f"the path {one_line(readable)} is not UTF-8; rename it.") from None
+
+
 def _images_by_class(directory: str) -> dict[str, list[tuple[str, str]]]:
     """Class name -> the images of the class, (hash, path) each, in the order of the hashes."""
     names = sorted(
@@ -122,6 +132,8 @@ def _images_by_class(directory: str) -> dict[str, list[tuple[str, str]]]:
         for entry in os.scandir(directory)
         if entry.is_dir() and not entry.name.startswith(".")
     )
+    for name in names:
+        _require_utf8(os.path.join(directory, name))
     if len(names) < 2:
         found = f"only one class, {names[0]}" if names else "no class folders"
         raise InputError(
@@ -177,6 +189,8 @@ def _images_below(class_directory: str, name: str) -> list[tuple[str, str]]:
         # macOS leaves "._photo.jpg" files that hold no image.
         if file.lower().endswith(_EXTENSIONS) and not file.startswith(".")
     ]
+    for path in paths:
+        _require_utf8(path)
     relative = [os.path.relpath(path, class_directory).replace(os.sep, "/") for path in paths]
     return sorted((_hash(name, place), path) for place, path in zip(relative, paths))
 

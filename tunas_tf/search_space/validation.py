@@ -54,17 +54,20 @@ def _is_switch(value) -> bool:
     return isinstance(value, bool)
 
 
-# Fields of layers: what they may hold, in code and in words, and whether it may be chosen.
-_FIELDS: dict[str, tuple[Callable[[Any], bool], str, bool]] = {
-    "kernel_size": (_is_count, "an integer above 0", True),
-    "strides": (_is_count, "an integer above 0", False),
-    "expansion": (_is_hidden, "a number of filters or an Expansion above 0", True),
-    "input_compression": (_is_hidden, "a number of filters or an Expansion above 0", True),
-    "output_compression": (_is_hidden, "a number of filters or an Expansion above 0", True),
-    "squeeze_and_excite": (_is_switch, "True or False", True),
-    "batch_norm": (_is_switch, "True or False", False),
-    "activation": (_is_activation, f"one of {', '.join(_ACTIVATIONS)}", False),
-    "kind": (_is_activation, f"one of {', '.join(_ACTIVATIONS)}", False),
+_HIDDEN = (_is_hidden, "a number of filters or an Expansion above 0", spec.FILTERS)
+
+# Fields of layers: what they may hold, in code and in words, and the tag of a choice of it; None
+# where there may be no choice.
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str, str | None]] = {
+    "kernel_size": (_is_count, "an integer above 0", spec.OPERATION),
+    "strides": (_is_count, "an integer above 0", None),
+    "expansion": _HIDDEN,
+    "input_compression": _HIDDEN,
+    "output_compression": _HIDDEN,
+    "squeeze_and_excite": (_is_switch, "True or False", spec.OPERATION),
+    "batch_norm": (_is_switch, "True or False", None),
+    "activation": (_is_activation, f"one of {', '.join(_ACTIVATIONS)}", None),
+    "kind": (_is_activation, f"one of {', '.join(_ACTIVATIONS)}", None),
 }
 
 
@@ -78,11 +81,16 @@ def _options(value) -> tuple:
     return value.choices if isinstance(value, spec.OneOf) else (value,)
 
 
-def _require_options(value, path: str) -> None:
-    if isinstance(value, spec.OneOf) and not isinstance(value.choices, tuple):
+def _check_choice(value, path: str, tag: str) -> None:
+    """Checks the form of a choice, if `value` is one, but not its options."""
+    if not isinstance(value, spec.OneOf):
+        return
+    if not isinstance(value.choices, tuple):
         raise InputError(
             f"the OneOf at {path} has {brief(value.choices)} as its choices; give a tuple."
         )
+    if value.tag != tag:
+        raise InputError(f"the OneOf at {path} has the tag {value.tag!r}; it must be {tag!r}.")
 
 
 def _alternatives(layer) -> list:
@@ -93,7 +101,7 @@ def _alternatives(layer) -> list:
 
 
 def _check_layer(layer, path: str) -> None:
-    _require_options(layer, path)
+    _check_choice(layer, path, spec.OPERATION)
     if isinstance(layer, spec.OneOf):
         for index, option in enumerate(layer.choices):
             _check_layer(option, traversal.join(path, f"choices/{index}"))
@@ -112,12 +120,12 @@ def _check_layer(layer, path: str) -> None:
         raise InputError(f"{brief(layer)} at {path} is no layer.")
     else:
         for field in dataclasses.fields(layer):
-            is_valid, allowed, may_be_chosen = _FIELDS[field.name]
+            is_valid, allowed, tag = _FIELDS[field.name]
             value = getattr(layer, field.name)
-            if may_be_chosen:
-                _require_options(value, traversal.join(path, field.name))
-            if not all(map(is_valid, _options(value) if may_be_chosen else (value,))):
-                choice = ", or a OneOf of these" if may_be_chosen else ""
+            if tag:
+                _check_choice(value, traversal.join(path, field.name), tag)
+            if not all(map(is_valid, _options(value) if tag else (value,))):
+                choice = ", or a OneOf of these" if tag else ""
                 raise _misfit(field.name, path, value, allowed + choice)
 
 
@@ -134,7 +142,7 @@ def _check_block(block, inputs, path: str) -> None:
         raise InputError(f"{path} is {brief(block)}; give a Block of a tuple of layers.")
     if not block.layers:
         raise InputError(f"{path} has no layers; give it at least one.")
-    _require_options(block.filters, f"{path}/filters")
+    _check_choice(block.filters, f"{path}/filters", spec.FILTERS)
     if not all(map(_is_count, _options(block.filters))):
         raise _misfit("filters", path, block.filters, "an integer above 0, or a OneOf of these")
     for index, layer in enumerate(block.layers):

@@ -97,13 +97,18 @@ def _read_controller(directory: str, choices) -> tuple[int, list[np.ndarray]]:
     return int(reader.get_tensor(f"global_step{suffix}")), probabilities
 
 
-def analyze(directory: str, select: str, tolerance: float | None = None) -> Analysis:
+def analyze(directory: str, select: str | None = None, tolerance: float | None = None) -> Analysis:
     """Reads the newest checkpoint of the search in `directory`.
 
     Args:
       directory: run directory of a search.
-      select: "feasible" or "argmax", see `tunas_tf.controller.selection`.
+      select: "feasible" or "argmax", see `tunas_tf.controller.selection`; None: "feasible" or,
+        without a cost model, "argmax".
       tolerance: relative distance to the target; None: that of the search.
+
+    Raises:
+      InputError: there is no such search or no checkpoint yet; no network is within the tolerance;
+        or the search had no cost model, and "feasible" or a tolerance is given.
     """
     config = load_config(directory, "search", "detection_search")
     with readable(directory):
@@ -111,21 +116,21 @@ def analyze(directory: str, select: str, tolerance: float | None = None) -> Anal
 
 
 def _analyze(
-    directory: str, config: dict[str, Any], select: str, tolerance: float | None
+    directory: str, config: dict[str, Any], select: str | None, tolerance: float | None
 ) -> Analysis:
     _REQUIRED(config)
     settings, derived = config["settings"], config["derived"]
     space = architecture_lib.from_json(config["search_space"])
     choices = traversal.choices_of(space)
     step, probabilities = _read_controller(directory, choices)
-    tolerance = settings["cost_tolerance"] if tolerance is None else tolerance
 
     if not settings["enable_cost_model"]:
-        if select == "feasible":
+        if select == "feasible" or tolerance is not None:
             raise InputError(
-                f"the search in {directory} had no cost model, so every network is feasible; give "
-                "--select=argmax."
+                f"the search in {directory} had no cost model, so every network is feasible; leave "
+                "out --select=feasible and --cost_tolerance."
             )
+        tolerance = settings["cost_tolerance"]
         # Every network costs the same then: nothing.
         cost_model = cost_model_lib.CostModel("none", "", space, (), 0.0)
         selections = {"argmax": select_argmax(cost_model, probabilities)}
@@ -134,6 +139,7 @@ def _analyze(
         )
     cost_model = cost_model_files.from_json(config["cost_model"])
     target = derived["rl_cost_model_target"]
+    tolerance = settings["cost_tolerance"] if tolerance is None else tolerance
     selections = {
         "argmax": select_argmax(cost_model, probabilities),
         "feasible": select_feasible(cost_model, probabilities, target, tolerance),
@@ -144,7 +150,7 @@ def _analyze(
         step,
         probabilities,
         selections,
-        select,
+        select or "feasible",
         cost_model,
         target,
         cost_model.expected_cost(probabilities),

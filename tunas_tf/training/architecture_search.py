@@ -8,7 +8,7 @@ from typing import Any
 import tf_keras
 
 from tunas_tf.common import run_config
-from tunas_tf.common.errors import InputError
+from tunas_tf.common.errors import InputError, brief
 from tunas_tf.controller import ControllerConfig
 from tunas_tf.cost_model import CostModel
 from tunas_tf.cost_model import files as cost_model_files
@@ -201,6 +201,13 @@ def search_architecture(
         from which the same call resumes.
       TypeError: there is no setting of that name.
     """
+    for name, value, is_valid, allowed in (
+        ("label_smoothing", label_smoothing, 0 <= label_smoothing <= 1, "in [0, 1]"),
+        ("iterations_per_loop", iterations_per_loop, iterations_per_loop >= 1, "at least 1"),
+        ("checkpoint_interval", checkpoint_interval, checkpoint_interval >= 1, "at least 1"),
+    ):
+        if not is_valid:
+            raise InputError(f"{name} is {brief(value)}; it must be {allowed}.")
     search = ArchitectureSearch(
         space=space,
         dataset=dataset,

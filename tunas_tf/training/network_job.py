@@ -29,7 +29,7 @@ class NetworkSettings:
       train_split: of the dataset.
       train_batch_size: examples per step over all replicas.
       augment: whether images are cropped at random, and mirrored where that makes sense.
-      optimizer: one of `optimization.OPTIMIZERS`.
+      optimizer: one of `recipe.OPTIMIZERS`.
       base_learning_rate: peak rate, per 256 examples.
       warmup_steps_fraction: part of the steps in which it grows.
       momentum: of the optimizer.
@@ -41,7 +41,7 @@ class NetworkSettings:
       iterations_per_loop, checkpoint_interval: as of `LoopOptions`.
       deterministic: whether the seed decides every bit, however often the training is resumed.
       on_nan: what to do about a step with a loss that is no finite number, one of
-        `step_guard.POLICIES`.
+        `recipe.NAN_POLICIES`.
     """
 
     total_steps: int

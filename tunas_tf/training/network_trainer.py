@@ -78,7 +78,7 @@ class NetworkTrainer(orbit.StandardTrainer):
           training_batches: endless (images, labels), distributed already.
           weight_decay: factor of half the sum of squares of the kernels.
           averages: follow the weights, if they are wanted.
-          on_nan: one of `step_guard.POLICIES`.
+          on_nan: one of `recipe.NAN_POLICIES`.
         """
         super().__init__(train_dataset=training_batches)
         self.task = task

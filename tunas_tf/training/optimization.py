@@ -9,17 +9,15 @@ import tf_keras
 
 from tunas_tf.common.errors import InputError
 from tunas_tf.controller.config import EXAMPLES_PER_LEARNING_RATE
+from tunas_tf.training.recipe import OPTIMIZERS
 
 __all__ = [
-    "OPTIMIZERS",
     "Optimizer",
     "RMSProp",
     "WarmupCosine",
     "apply_mean_gradients",
     "make_optimizer",
 ]
-
-OPTIMIZERS = ("rmsprop", "momentum", "adam")
 
 
 class WarmupCosine(tf_keras.optimizers.schedules.LearningRateSchedule):

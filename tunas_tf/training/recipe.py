@@ -13,6 +13,8 @@ from tunas_tf.search_space.architecture import Architecture
 
 __all__ = [
     "EXECUTIONS",
+    "NAN_POLICIES",
+    "OPTIMIZERS",
     "PRECISIONS",
     "STRATEGIES",
     "cost_target",
@@ -27,6 +29,9 @@ __all__ = [
 PRECISIONS = ("auto", "true", "false", "ontpu")
 STRATEGIES = ("one_device", "mirrored", "multi_worker_mirrored", "tpu")
 EXECUTIONS = ("auto", "mask", "slice")
+OPTIMIZERS = ("rmsprop", "momentum", "adam")
+# About a step whose numbers are not finite: end the run, or leave the step out.
+NAN_POLICIES = ("stop", "skip")
 
 # Larger than the others: on TPU v2, its supernet fits into memory in bfloat16 only.
 _BFLOAT16_SPACES = ("mobilenet_v3_like_search",)

@@ -75,7 +75,7 @@ class TargetWatch:
 
     def __call__(self, step: int, metrics: dict[str, float]) -> str | None:
         """A warning, at most one per window, or None."""
-        if step < self.first_step:
+        if step < self.first_step or not self.window:  # The controller does not learn.
             return None
         distance = abs(metrics["rlcontroller/expected_cost"] / self.target - 1.0)
         self.history.append((step, distance))

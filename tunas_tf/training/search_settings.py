@@ -2,8 +2,9 @@
 
 import dataclasses
 
-from tunas_tf.common.errors import InputError
+from tunas_tf.common.errors import InputError, brief
 from tunas_tf.search_space import spec, traversal
+from tunas_tf.training.recipe import NAN_POLICIES, OPTIMIZERS
 
 __all__ = ["SearchSettings", "require_choices", "reward_batch_size"]
 
@@ -14,7 +15,7 @@ class SearchSettings:
 
     Attributes:
       augment: whether training images are cropped at random, and mirrored where that makes sense.
-      optimizer: of the shared weights, one of `optimization.OPTIMIZERS`.
+      optimizer: of the shared weights, one of `recipe.OPTIMIZERS`.
       model_learning_rate: peak rate of the shared weights, per 256 examples.
       model_warmup_steps_fraction: part of the steps in which it grows.
       model_momentum: of the optimizer.
@@ -24,7 +25,7 @@ class SearchSettings:
       cost_tolerance: relative distance to the target that counts as reached.
       deterministic: whether the seed decides every bit, however often the search is resumed.
       on_nan: what to do about a step with a loss that is no finite number, one of
-        `step_guard.POLICIES`.
+        `recipe.NAN_POLICIES`.
     """
 
     augment: bool = True
@@ -41,6 +42,7 @@ class SearchSettings:
 
     def __post_init__(self):
         for name, is_valid, allowed in (
+            ("optimizer", self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
             ("model_learning_rate", self.model_learning_rate >= 0, "at least 0"),
             (
                 "model_warmup_steps_fraction",
@@ -52,9 +54,10 @@ class SearchSettings:
             # NumPy takes seeds of 32 bits; those of several streams are made from this one.
             ("seed", 0 <= self.seed < 2**31, "in [0, 2**31)"),
             ("cost_tolerance", 0 <= self.cost_tolerance <= 1, "in [0, 1]"),
+            ("on_nan", self.on_nan in NAN_POLICIES, f"one of {', '.join(NAN_POLICIES)}"),
         ):
             if not is_valid:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be {allowed}.")
+                raise InputError(f"{name} is {brief(getattr(self, name))}; it must be {allowed}.")
 
 
 def reward_batch_size(train_batch_size: int, rl_batch_size_multiplier: float) -> int:

@@ -71,7 +71,7 @@ class SearchTrainer(orbit.StandardTrainer):
           training_batches, reward_batches: endless (images, labels), distributed already.
           weight_decay: factor of half the sum of squares of the kernels in use.
           seed: of the sampled architectures.
-          on_nan: one of `step_guard.POLICIES`.
+          on_nan: one of `recipe.NAN_POLICIES`.
         """
         super().__init__(train_dataset=(training_batches, reward_batches))
         share_optimized_code()

@@ -10,10 +10,9 @@ from typing import NamedTuple
 import tensorflow as tf
 import tf_keras
 
-__all__ = ["POLICIES", "BadStep", "StepGuard", "are_finite", "slot_variables"]
+from tunas_tf.training.recipe import NAN_POLICIES
 
-# What to do about a step whose numbers are not finite: end the run, or leave the step out.
-POLICIES = ("stop", "skip")
+__all__ = ["BadStep", "StepGuard", "are_finite", "slot_variables"]
 
 
 class BadStep(NamedTuple):
@@ -49,13 +48,15 @@ class StepGuard(tf.Module):
     def __init__(self, policy: str, variables: Sequence[tf.Variable], num_choices: int = 0):
         """
         Args:
-          policy: one of `POLICIES`.
+          policy: one of `recipe.NAN_POLICIES`.
           variables: all that a step changes and that a bad one shall not.
           num_choices: length of the sampled indices.
         """
         super().__init__(name="step_guard")
-        if policy not in POLICIES:
-            raise ValueError(f"there is no policy {policy!r}; use one of {', '.join(POLICIES)}.")
+        if policy not in NAN_POLICIES:
+            raise ValueError(
+                f"there is no policy {policy!r}; use one of {', '.join(NAN_POLICIES)}."
+            )
         self.skips = policy == "skip"
         self._strategy = tf.distribute.get_strategy()
         self._guarded = list(variables) if self.skips else []
