@@ -72,6 +72,11 @@ def main() -> None:
         detector_job.require_same_backbone(definition, architecture, classifier)
     with strategy_flags.devices():
         dataset = data.load(**detector_flags.data_arguments())
+        if FLAGS.mode != "train":  # Before a training that could never be evaluated.
+            dataset.require_rows(train_command.splits()[1])
+        derived: dict[str, object] = {"num_classes": dataset.num_classes}
+        if FLAGS.mode != "eval":  # What it starts from, wherever that lies.
+            derived["backbone_weights"] = "classifier" if classifier else "fresh"
 
         train_command.train(
             command="detection_train_eval",
@@ -80,7 +85,7 @@ def main() -> None:
             architecture=architecture,
             dataset=dataset,
             count=modeling.count(definition, architecture, FLAGS.image_size, dataset.num_classes),
-            derived={"num_classes": dataset.num_classes},
+            derived=derived,
             settings_type=detector_job.DetectorSettings,
             run_job=functools.partial(
                 detector_job.run_detector,

@@ -119,6 +119,20 @@ class DetectionDataset(SplitDataset):
         prepared = map_images(examples, prepare, self.on_broken if is_encoded else "keep")
         return prepared.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
+    def most_objects(self, split: str) -> int:
+        """Number of objects in the image of a split that has most; reads all annotations."""
+        return self.source.most_objects(*self.source_range(split))
+
+    def require_rows(self, split: str) -> None:
+        """Raises InputError if an image of a split has more than `max_num_boxes` objects."""
+        most = self.most_objects(split)
+        if most > self.max_num_boxes:
+            raise InputError(
+                f"an image of the {split} split of {self.name} has {most} objects, more than "
+                f"max_num_boxes {self.max_num_boxes}; give {most} or more, so that an "
+                "evaluation counts them all."
+            )
+
     def evaluation_batches(self, split: str, batch_size: int) -> tf.data.Dataset:
         """Each example once: (images, labels, weights float32 [batch_size]).
 
@@ -134,13 +148,7 @@ class DetectionDataset(SplitDataset):
         Raises:
           InputError: if an image has more than `max_num_boxes` objects.
         """
-        most = self.source.most_objects(*self.source_range(split))
-        if most > self.max_num_boxes:
-            raise InputError(
-                f"an image of the {split} split of {self.name} has {most} objects, more than "
-                f"max_num_boxes {self.max_num_boxes}; give {most} or more, so that an "
-                "evaluation counts them all."
-            )
+        self.require_rows(split)
 
         def prepare(example):
             image, labels = self._evaluation_example(example["image"], example["objects"])

@@ -10,6 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 from object_detection import data, modeling
+from object_detection.data import DetectionDataset
 from object_detection.data.preprocessing import normalise
 from object_detection.export import joining, metadata, postprocessing, verification
 from object_detection.export.trained_detector import TrainedDetector
@@ -17,7 +18,7 @@ from object_detection.modeling import Definition, definitions
 from object_detection.modeling.outputs import flatten
 from tunas_tf.export import export_job, output
 from tunas_tf.export.conversion import convert
-from tunas_tf.export.images import Sample, random_images
+from tunas_tf.export.images import ExportImages, Sample, random_images
 from tunas_tf.export.runtime import TFLiteNetwork
 from tunas_tf.search_space.architecture import Architecture
 
@@ -87,6 +88,15 @@ def initial_detector(
     images = random_images(_NUM_STATISTICS_IMAGES, image_size, _SEED, normalise)
     detector(images, training=True)
     return detector
+
+
+def _with_all_objects(images: ExportImages[DetectionDataset]) -> ExportImages[DetectionDataset]:
+    """The images with rows in their labels for all objects of any test image."""
+    if images.dataset is None:
+        return images
+    most = max(images.dataset.max_num_boxes, images.dataset.most_objects(images.test_split))
+    dataset = dataclasses.replace(images.dataset, max_num_boxes=most)
+    return dataclasses.replace(images, dataset=dataset)
 
 
 class _Detector(NamedTuple):
@@ -195,6 +205,7 @@ def export_detector(
     definitions.check_image_size(definition, image_size)
     load = functools.partial(data.load, keep_aspect_ratio=keep_aspect_ratio)
     images, warnings = export_job.open_images(settings, trained, image_size, load, normalise)
+    images = _with_all_objects(images)
     num_classes = export_job.agree_on_num_classes(settings, trained, images.dataset, NUM_CLASSES)
     calibration = export_job.representative_images(settings, images)
     if trained is not None:

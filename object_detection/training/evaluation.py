@@ -54,7 +54,8 @@ def evaluate(
       picture_path: where to draw them.
 
     Returns:
-      What `CocoEvaluation.result` does, and "num_examples".
+      What `CocoEvaluation.result` does, and "num_examples": images that it is of, without those
+      that cannot be decoded.
     """
     strategy = tf.distribute.get_strategy()
 
@@ -70,18 +71,23 @@ def evaluate(
 
     evaluation = CocoEvaluation(dataset.class_names[1:])
     pictures: list[contact_sheet.Picture] = []
-    num_examples = dataset.num_examples(split)
+    num_examples = 0
     batches = dataset.evaluation_batches(split, batch_size)
     # Where nobody watches a bar move, there is none.
     with tqdm.tqdm(
-        total=num_examples, unit="image", leave=False, disable=not sys.stderr.isatty()
+        total=dataset.num_examples(split),
+        unit="image",
+        leave=False,
+        disable=not sys.stderr.isatty(),
     ) as bar:
         for batch in strategy.experimental_distribute_dataset(batches):
             images, labels, found, weights = tf.nest.map_structure(np.asarray, detect(*batch))
             evaluation.update(found, labels, weights)
             if len(pictures) < num_pictures:
                 pictures += _pictures(images, labels, found, weights)
-            bar.update(int(weights.sum()))
+            number = int(weights.sum())
+            num_examples += number
+            bar.update(number)
     if not devices.is_chief():
         pass  # All workers have all detections; one draws them.
     elif num_pictures:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -69,6 +70,38 @@ def test_from_search_to_average_precision(tmp_path, digit_scenes_dir):
     assert json.loads((tmp_path / "found" / "evaluation.json").read_text()) == evaluation
 
 
+@pytest.mark.slow
+def test_a_backbone_from_a_classifier(tmp_path, digits_dir, digit_scenes_dir):
+    """Its run is evaluated without the classifier, and resumed wherever that lies by then."""
+    network = ["--ssd=quickstart_detection_search", f"--indices={':'.join('0' * 23)}"]
+    network += ["--image_size=64", "--train_batch_size=8"]
+    classifier, moved, run = (tmp_path / name for name in ("classifier", "moved", "run"))
+    data = [f"--dataset_dir={digits_dir}", "--epochs=0.008", "--mode=train"]
+    line = [*network, *data, f"--checkpoint_dir={classifier}"]
+    (trained,) = outcomes("tunas_tf.train_eval", [line], run=True)
+    assert trained["error"] is None
+    shutil.copytree(classifier, moved)
+
+    common = [*network, f"--dataset_dir={digit_scenes_dir}", f"--checkpoint_dir={run}"]
+    common += ["--epochs=0.08"]  # Of 200 images: 2 steps.
+    at_first, later = (f"--backbone_checkpoint={path}" for path in (classifier, moved))
+    changes = [
+        [at_first, "--mode=train"],
+        ["--mode=eval"],
+        [later],
+        [],
+        [at_first, "--mode=eval"],
+    ]
+    lines = [[*common, *change] for change in changes]
+    *succeeded, fresh, idle = outcomes("object_detection.train_eval", lines, run=True)
+    assert [outcome["error"] for outcome in succeeded] == [None] * 3
+    for outcome in succeeded[1:]:
+        assert "on 60 images of test, step 2" in outcome["printed"]
+    # Other weights to start from are another run.
+    assert "classifier, now it is fresh" in fresh["error"]
+    assert "--backbone_checkpoint has no effect here" in idle["error"]
+
+
 def test_bad_input_is_one_sentence(tmp_path, digit_scenes_dir):
     data = [f"--dataset_dir={digit_scenes_dir}", f"--checkpoint_dir={tmp_path}/run"]
     ssd = ["--ssd=quickstart_detection_search", "--image_size=64"]
@@ -82,6 +115,7 @@ def test_bad_input_is_one_sentence(tmp_path, digit_scenes_dir):
         "--dataset=coco/2017": "'coco/2017' is not prepared",
         "--max_num_boxes=0": "--max_num_boxes=0",
         "--rl_cost_samples=3": "--rl_cost_samples has no effect here",
+        "--strict": "--strict has no effect here: the images of digit_scenes",
     }
     lines = [[*ssd, *data, flag] for flag in search]
     lines.append([*ssd, *data, "--quality=neg_loss", "--rl_reward_function=mnas"])
@@ -105,7 +139,7 @@ def test_bad_input_is_one_sentence(tmp_path, digit_scenes_dir):
         "--max_num_boxes=3": "an image of the test split of digit_scenes has",
     }
     lines = [[*network, *data, flag] for flag in train]
-    found = outcomes("object_detection.train_eval", lines[:-1], run=True)
+    found = outcomes("object_detection.train_eval", lines, run=True)
     for line, outcome, message in zip(lines, found, train.values()):
         assert outcome["error"] is not None, line
         assert message in outcome["error"], line

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from object_detection import modeling
 from object_detection.data.detection import DetectionDataset
+from object_detection.training.evaluation import evaluate
 
 _BROKEN = 3  # Of the seven images.
 
@@ -81,6 +83,27 @@ def test_evaluation():
     _, labels, weights = batch
     assert weights.numpy().tolist() == [1.0] * 6 + [0.0] * 2
     assert labels["image_ids"].numpy()[:6].tolist() == [0, 1, 2, 4, 5, 6]
+
+
+def test_figures_are_of_the_images_that_were_seen():
+    definition = modeling.define("ssdlite")
+    levels = modeling.multilevel_anchors(definition, 32)
+
+    def blind(images, training):
+        """Raw outputs of a detector that finds nothing."""
+        del training
+
+        def zeros(per_anchor):
+            return {
+                level: tf.zeros([len(images), *boxes.shape[:2], boxes.shape[2] // 4 * per_anchor])
+                for level, boxes in levels.items()
+            }
+
+        return {"class_logits": zeros(2), "boxes": zeros(4)}
+
+    for batch_size in (4, 8):
+        result = evaluate(blind, definition, _dataset(), "test", batch_size, 0, "none.png")
+        assert result["num_examples"] == 6
 
 
 def test_who_wants_to_stop_does():

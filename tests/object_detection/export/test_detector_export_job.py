@@ -2,16 +2,19 @@
 
 import json
 import os
+import shutil
 
 import detector_runs
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
 from object_detection import data, modeling
 from object_detection.export import export_job
 from object_detection.export.trained_detector import open_run
 from object_detection.modeling.outputs import flatten
 from tunas_tf.common.errors import InputError
+from tunas_tf.data.tfds_files import quiet_tfds
 from tunas_tf.export import latency
 from tunas_tf.export.local_backend import LocalBackend
 from tunas_tf.export.runtime import TFLiteNetwork
@@ -162,6 +165,54 @@ def test_int8_with_an_average_precision(tmp_path, detector_run_dir):
     # Boxes are decoded in floating point.
     assert [output["dtype"] for output in found["outputs"]] == ["float32"] * 4
     assert found["operators"]["DEQUANTIZE"] == 2
+
+
+def _write_crowded(directory) -> None:
+    """The dataset "crowded": 120 objects in each of 10 images to train on, 3 to test."""
+    names = [str(digit) for digit in range(10)]
+    objects = {"bbox": tfds.features.BBoxFeature(), "label": tfds.features.ClassLabel(names=names)}
+    features = {"image": tfds.features.Image(), "objects": tfds.features.Sequence(objects)}
+    box = tfds.features.BBox(0.1, 0.2, 0.5, 0.8)
+    example = {
+        "image": np.zeros((40, 40, 3), np.uint8),
+        "objects": [{"bbox": box, "label": index % 10} for index in range(120)],
+    }
+    with quiet_tfds():
+        tfds.dataset_builders.store_as_tfds_dataset(
+            name="crowded",
+            version="1.0.0",
+            features=tfds.features.FeaturesDict(features),
+            split_datasets={
+                split: list(enumerate([example] * number))
+                for split, number in (("train", 10), ("test", 3))
+            },
+            data_dir=directory,
+            disable_shuffling=True,
+        )
+
+
+def test_images_with_more_objects_than_a_dataset_keeps_by_default(tmp_path, detector_run_dir):
+    data_dir, run = tmp_path / "data", tmp_path / "run"
+    _write_crowded(data_dir)
+    shutil.copytree(detector_run_dir, run)
+    config = json.loads((run / "config.json").read_text())
+    config["settings"].update(dataset="crowded", max_num_boxes=300)
+    config["flags"].update(dataset_dir=str(data_dir))
+    (run / "config.json").write_text(json.dumps(config))
+    of_run = _export(tmp_path, str(run), quantize="dynamic", score_threshold=None)
+    assert of_run["verification"]["compared_on"] == "3 images of crowded, test"
+    assert 0 <= of_run["verification"]["keras_ap"] <= 1
+
+    without_run = _export(
+        tmp_path,
+        definition=detector_runs.small_definition(),
+        architecture=detector_runs.small_architecture(),
+        dataset="crowded",
+        dataset_dir=str(data_dir),
+        score_threshold=None,
+    )
+    assert without_run["verification"]["compared_on"] == "3 images of crowded, test"
+    assert without_run["num_classes"] == 11
 
 
 @pytest.mark.slow
