@@ -28,7 +28,8 @@ lint: $(VENV)/.ready
 	$(RUN) -m mypy
 
 test: $(VENV)/.ready
-	$(RUN) -m pytest --numprocesses=$(TEST_PROCESSES) --dist=loadfile $(PYTEST_ARGS)
+	$(RUN) -m pytest --numprocesses=$(TEST_PROCESSES) --dist=loadfile \
+	    --no-loadscope-reorder $(PYTEST_ARGS)
 
 search: $(VENV)/.ready
 	$(RUN) -m tunas_tf.search --flagfile=flags/quickstart.flags \
