@@ -80,7 +80,7 @@ def test_nothing_to_go_on_from_is_one_sentence(tmp_path):
 def _manage(tmp_path, checkpoint):
     path = checkpoints.newest(str(tmp_path))
     checkpoints.prepare(str(tmp_path), path)
-    return checkpoints.make_manager(checkpoint, str(tmp_path), checkpoint.global_step, 5)
+    return checkpoints.make_manager(checkpoint, str(tmp_path), checkpoint.global_step, 5, path)
 
 
 @pytest.mark.parametrize("state", ["damaged", "absent", "older"])
@@ -120,10 +120,31 @@ def test_a_manager_of_a_relative_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = checkpoints.newest("run")
     checkpoints.prepare("run", path)
-    manager = checkpoints.make_manager(checkpoint, "run", checkpoint.global_step, 5)
+    manager = checkpoints.make_manager(checkpoint, "run", checkpoint.global_step, 5, path)
     assert manager.latest_checkpoint == "run/ckpt-10" and len(manager.checkpoints) == 2
     (tmp_path / "run").rename(tmp_path / "moved")
     assert tf.train.latest_checkpoint("moved") == "moved/ckpt-10"
+
+
+def test_all_managers_of_a_run_save_at_the_same_steps(tmp_path):
+    """That of a worker has another directory, which holds nothing to go on from."""
+    checkpoint = _save(tmp_path / "run", {5: 1.0, 10: 2.0})
+    managers = [_manage(tmp_path / "run", checkpoint)]
+    managers[0].restore_or_initialize()
+    managers.append(
+        checkpoints.make_manager(
+            checkpoint,
+            str(tmp_path / "other"),
+            checkpoint.global_step,
+            5,
+            managers[0].latest_checkpoint,
+        )
+    )
+    for step, is_due in ((10, False), (12, False), (15, True), (19, False), (20, True)):
+        checkpoint.global_step.assign(step)
+        for manager in managers:
+            saved = manager.save(checkpoint_number=step, check_interval=step > 10)
+            assert (saved is not None) == is_due
 
 
 def test_a_run_without_checkpoints_believes_no_state_file(tmp_path):
