@@ -22,6 +22,8 @@ case "$*" in
 esac
 """
 
+_PYTEST = "-m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder"
+
 
 @pytest.fixture(name="checkout")
 def _checkout(tmp_path):
@@ -57,16 +59,16 @@ def test_second_run_only_tests(checkout):
     assert "-m venv --clear .venv" in calls
     (packages,) = (call for call in calls if "--requirement requirements.lock" in call)
     assert "--no-deps" in packages
-    assert calls[-1] == "-m pytest --numprocesses=2 --dist=loadfile"
+    assert calls[-1] == _PYTEST
 
     result, calls = _make_test(checkout)
-    assert (result.returncode, calls) == (0, ["-m pytest --numprocesses=2 --dist=loadfile"])
+    assert (result.returncode, calls) == (0, [_PYTEST])
 
 
 def test_first_candidate_that_runs_is_taken(checkout):
     result, calls = _make_test(checkout, "missing-python false ./stand-in")
     assert result.returncode == 0
-    assert calls[-1] == "-m pytest --numprocesses=2 --dist=loadfile"
+    assert calls[-1] == _PYTEST
 
 
 def test_unfit_python_is_refused_in_one_sentence(checkout):
