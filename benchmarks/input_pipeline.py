@@ -10,7 +10,6 @@ what the pipeline has in reserve. At last the memory that the pipeline took.
 """
 
 import itertools
-import resource
 import statistics
 import time
 
@@ -28,10 +27,6 @@ flags.DEFINE_string("dataset_dir", None, "As of the search command.")
 flags.DEFINE_integer("num_steps", 60, "Steps that are measured.", 1)
 
 _FIRST_STEPS = 20
-
-
-def _megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:
@@ -53,7 +48,7 @@ def main() -> None:
     zeros = tf.zeros((FLAGS.batch_size, FLAGS.image_size, FLAGS.image_size, 3))
     for _ in range(_FIRST_STEPS):
         step(zeros, zeros)
-    before = _megabytes()
+    before = search_step.peak_megabytes()
     batches = zip(
         dataset.training_batches("search_train", FLAGS.batch_size, seed=0),
         dataset.training_batches("search_validation", FLAGS.batch_size, seed=1, augment=False),
@@ -75,7 +70,7 @@ def main() -> None:
         f"  waits for batches      {statistics.median(waits[_FIRST_STEPS:]):8.2f} ms\n"
         f"  batches without steps  {alone:8.2f} ms\n"
         f"  the first batches      {waits[0]:8.2f} ms\n"
-        f"  memory                 {_megabytes() - before:8.0f} MB"
+        f"  memory                 {search_step.peak_megabytes() - before:8.0f} MB"
     )
 
 

@@ -5,14 +5,18 @@
 Random samples of a search space take the same step in turns, slice, mask, alone, slice, mask,
 alone, ...: a training step (forward, backward, RMSProp) on one batch of random images, then a
 forward pass on another. "slice" and "mask" are the executions of a supernet; "alone" is the
-sampled network as a plain network of `build_classifier`, which is the limit. The table tells
-the median milliseconds over all samples, and the medians of the ratios of a sample:
+sampled network as a plain network of `build_classifier`, which is the limit; "everything" is
+mask execution of all options with the most filters, as in warmup: what a supernet costs that
+computes all options and lets masks choose. The table tells the median milliseconds over all
+samples, and the medians of the ratios of a sample:
 
-    mask/slice     how many times faster slice execution is.
-    slice/alone    how far it is from the limit.
-    slice'/alone   the same without what RMSProp takes longer for all weights of the supernet
-                   than for those of the network: the published optimiser updates every weight
-                   in every step.
+    mask/slice        how many times faster slice execution is.
+    everything/slice  the same against a supernet without conditions.
+    mask/alone        the most that mask/slice can be.
+    slice/alone       how far slice execution is from the limit.
+    slice'/alone      the same without what RMSProp takes longer for all weights of the supernet
+                      than for those of the network: the published optimiser updates every
+                      weight in every step.
 
 Then processes of their own tell the seconds to build a model, to trace its step, and to run
 the first step, and the peak memory in megabytes beyond that of the imported libraries, over
@@ -26,7 +30,8 @@ processes.
 
 import gc
 import json
-import resource
+import pathlib
+import re
 import statistics
 import subprocess
 import sys
@@ -221,30 +226,34 @@ def _take_turns(space) -> dict[str, Any]:
     if FLAGS.bfloat16:
         with precision.network_precision(bfloat16=True):
             supernets["bfloat16"] = make_supernet(space, "slice", False)
+    all_options = tf.constant(_warmup_masks(space))
     for _ in range(FLAGS.num_unmeasured):
         # Every option is optimised by TensorFlow when it first runs.
         masks = tf.constant(one_hot_masks(space, random_indices(space, generator)))
         for supernet in supernets.values():
             supernet.seconds(masks)
+    supernets["mask"].seconds(all_options)
     supernet_update = supernets["slice"].update_seconds()
     samples = []
     for number in range(FLAGS.num_samples):
         indices = random_indices(space, generator)
         masks = tf.constant(one_hot_masks(space, indices))
-        contestants = {**supernets, "alone": _network(space, indices)}
-        contestants["alone"].seconds(masks)  # Traces.
+        network = _network(space, indices)
+        network.seconds(masks)  # Traces.
+        contestants = {name: (supernet, masks) for name, supernet in supernets.items()}
+        contestants |= {"alone": (network, masks), "everything": (supernets["mask"], all_options)}
         turns = [
-            {name: contestant.seconds(masks) for name, contestant in contestants.items()}
+            {name: contestant.seconds(*how) for name, (contestant, *how) in contestants.items()}
             for _ in range(FLAGS.num_turns)
         ]
         row = {name: 1e3 * statistics.median(turn[name] for turn in turns) for name in turns[0]}
         # The first time that the supernet runs this sample, as in a search.
         row["slice, new"] = 1e3 * turns[0]["slice"]
         row["update of all weights"] = 1e3 * supernet_update
-        row["update"] = 1e3 * contestants["alone"].update_seconds()
+        row["update"] = 1e3 * network.update_seconds()
         samples.append({"indices": indices, **row})
         print(f"{number:3}  " + "  ".join(f"{k} {v:.0f}" for k, v in row.items()), flush=True)
-        del contestants
+        del network, contestants
         gc.collect()
     return {"samples": samples, **_summary(samples)}
 
@@ -256,6 +265,8 @@ def _summary(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
     names = [name for name in samples[0] if name != "indices"]
     ratios = {
         "mask/slice": median(lambda row: row["mask"] / row["slice"]),
+        "everything/slice": median(lambda row: row["everything"] / row["slice"]),
+        "mask/alone": median(lambda row: row["mask"] / row["alone"]),
         "slice/alone": median(lambda row: row["slice"] / row["alone"]),
         "slice'/alone": median(
             lambda row: (row["slice"] - row["update of all weights"] + row["update"]) / row["alone"]
@@ -270,8 +281,12 @@ def _summary(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _peak_megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def peak_megabytes() -> float:
+    """Of this process; what getrusage tells is at least the memory of the one that started it."""
+    (peak,) = re.findall(
+        r"^VmHWM:\s+(\d+) kB$", pathlib.Path("/proc/self/status").read_text(), re.M
+    )
+    return int(peak) / 1024
 
 
 def _run_probe(space, name: str) -> dict[str, float]:
@@ -281,7 +296,7 @@ def _run_probe(space, name: str) -> dict[str, float]:
     from tunas_tf import models  # Imported before it counts.
 
     del models
-    imported = _peak_megabytes()
+    imported = peak_megabytes()
     largest = _largest_indices(space)
     masks = tf.constant(one_hot_masks(space, largest))
     times = [time.perf_counter()]
@@ -297,7 +312,7 @@ def _run_probe(space, name: str) -> dict[str, float]:
     generator = np.random.default_rng(0)
     for _ in range(_PROBE_STEPS):
         contestant.seconds(masks)
-    largest_peak = _peak_megabytes() - imported
+    largest_peak = peak_megabytes() - imported
     if _PROBES[name] is not None:
         for _ in range(_PROBE_STEPS):
             contestant.seconds(tf.constant(_warmup_masks(space)))
@@ -308,7 +323,7 @@ def _run_probe(space, name: str) -> dict[str, float]:
         "trace_seconds": trace,
         "first_step_seconds": first,
         "largest_megabytes": largest_peak,
-        "peak_megabytes": _peak_megabytes() - imported,
+        "peak_megabytes": peak_megabytes() - imported,
     }
 
 
@@ -356,8 +371,8 @@ def main() -> None:
             results[ssd] = _take_turns(space)
             _print_summary(ssd, results[ssd])
         if FLAGS.processes:
-            results[ssd]["processes"] = {name: _probe(name, ssd) for name in _PROBES}
-            _print_probes(ssd, results[ssd]["processes"])
+            probes = results[ssd]["processes"] = {name: _probe(name, ssd) for name in _PROBES}
+            _print_probes(ssd, probes)
         if FLAGS.output:
             write_json(FLAGS.output, results)
 

@@ -14,6 +14,7 @@ from absl import flags
 
 from tunas_tf.command_line import app
 from tunas_tf.common.errors import InputError, one_line
+from tunas_tf.common.files import replaced
 
 FLAGS = flags.FLAGS
 
@@ -59,10 +60,8 @@ def main() -> None:
     path = os.path.join(FLAGS.run_dir, "report.html")
     content = _make(FLAGS.run_dir)
     try:
-        # In one go: a reader sees the old page or the new one.
-        with open(f"{path}.tmp", "w", encoding="utf-8") as file:
+        with replaced(path) as file:
             file.write(content)
-        os.replace(f"{path}.tmp", path)
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}).") from None
     print(f"written to {path}")

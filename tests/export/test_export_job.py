@@ -111,6 +111,22 @@ def test_untrained_network_for_a_dataset(tmp_path, colours_dir):
         _export(tmp_path, architecture=network, num_classes=4, **colours)
 
 
+def test_images_that_cannot_be_decoded_are_not_counted(tmp_path, colours_dir):
+    photos = tmp_path / "photos"
+    shutil.copytree(colours_dir, photos)
+    (photos / "test" / "red" / "3.png").write_bytes(b"no picture")
+    found = _export(
+        tmp_path,
+        architecture=trained_runs.small_architecture(),
+        dataset="image_folder",
+        dataset_dir=str(photos),
+        image_size=16,
+        num_test_images=0,
+    )
+    assert found["verification"]["compared_on"] == "29 images of image_folder, test"
+    assert found["verification"]["num_images"] == 29
+
+
 def test_run_without_its_images(run_dir, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(run_dir, run)

@@ -38,7 +38,7 @@ def test_representative_images_are_training_images_as_evaluated(colours_dir):
     dataset = data.load("image_folder", colours_dir, 16, reward_fraction=0.1)
     images = ExportImages(dataset, "search_train", "test", 16)
     sample = images.representative(108)  # All that there are.
-    assert sample.description == "108 images of image_folder, search_train"
+    assert sample.source == "images of image_folder, search_train"
     found = [image for batch, _ in sample.batches for image in batch]
     assert len(found) == sample.num_images == 108
     assert {image.tobytes() for image in found} == set(_all_images(images, "search_train"))
@@ -56,7 +56,7 @@ def test_too_few_representative_images(images, number):
 def test_test_images_come_with_their_labels_and_without_padding(images, asked, number):
     sample = images.test(asked)
     assert sample.num_images == number
-    assert sample.description == f"{number} images of image_folder, test"
+    assert sample.source == "images of image_folder, test"
     known = _all_images(images, "test")
     found = [
         (image.tobytes(), int(label))
@@ -70,11 +70,8 @@ def test_test_images_come_with_their_labels_and_without_padding(images, asked, n
 def test_without_a_dataset_the_images_are_random():
     images = ExportImages(None, "train", "test", 12)
     samples = [images.test(40), images.test(0), images.representative(40)]
-    assert [sample.description for sample in samples] == [
-        "40 random images",
-        "64 random images",
-        "40 random images",
-    ]
+    assert [sample.num_images for sample in samples] == [40, 64, 40]
+    assert {sample.source for sample in samples} == {"random images"}
     first, _, third = (np.concatenate([i for i, _ in sample.batches]) for sample in samples)
     assert first.shape == (40, 12, 12, 3)
     assert not np.array_equal(first, third)  # Verification is not on calibration's images.

@@ -243,8 +243,8 @@ def export_network(
         quantize=settings.quantize,
         dataset=images.dataset,
         step=None if trained is None else trained.step,
-        calibrated_on=calibration and calibration.description,
-        compared_on=tested.description,
+        calibrated_on=calibration and f"{calibration.num_images} {calibration.source}",
+        compared_on=f"{comparison.num_images} {tested.source}",
         comparison=comparison,
         warnings=[*warnings, *_accuracy_warnings(comparison)],
     )

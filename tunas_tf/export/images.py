@@ -58,13 +58,13 @@ class Sample(NamedTuple):
     """Some images.
 
     Attributes:
-      description: what they are, for people.
-      num_images: how many.
+      source: what they are, for people.
+      num_images: how many, at most: those that cannot be decoded are left out.
       batches: of (images float32 [batch, size, size, 3], labels or None). Labels are those of
         the dataset: an array [batch], or a dictionary of arrays [batch, ...].
     """
 
-    description: str
+    source: str
     num_images: int
     batches: Iterable[tuple[np.ndarray, Any]]
 
@@ -110,7 +110,7 @@ class ExportImages(Generic[DatasetType]):
             self.train_split, 1, _CALIBRATION_SEED, augment=False
         )
         return Sample(
-            f"{num_images} images of {self.dataset.name}, {self.train_split}",
+            f"images of {self.dataset.name}, {self.train_split}",
             num_images,
             batches.take(num_images).as_numpy_iterator(),
         )
@@ -126,7 +126,7 @@ class ExportImages(Generic[DatasetType]):
         available = self.dataset.num_examples(self.test_split)
         num_images = min(num_images or available, available)
         return Sample(
-            f"{num_images} images of {self.dataset.name}, {self.test_split}",
+            f"images of {self.dataset.name}, {self.test_split}",
             num_images,
             self._first_test_images(self.dataset, num_images),
         )
@@ -135,7 +135,7 @@ class ExportImages(Generic[DatasetType]):
         images = random_images(num_images, self.image_size, seed, self.normalise)
         starts = range(0, num_images, _BATCH_SIZE)
         batches = [(images[start : start + _BATCH_SIZE], None) for start in starts]
-        return Sample(f"{num_images} random images", num_images, batches)
+        return Sample("random images", num_images, batches)
 
     def _first_test_images(self, dataset: SplitDataset, num_images: int):
         left = num_images

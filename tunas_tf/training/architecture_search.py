@@ -237,7 +237,7 @@ def search_architecture(
         writes=devices.is_chief(),
     )
     search.run(directory, iterations_per_loop, checkpoint_interval)
-    found = analysis.analyze(checkpoint_dir, "argmax" if cost_model is None else "feasible")
+    found = analysis.analyze(checkpoint_dir)
     if directory.writes:
         analysis.write_architecture(checkpoint_dir, found)
     return found

@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from tunas_tf.common import lock, run_config
 from tunas_tf.common.errors import InputError, one_line
-from tunas_tf.common.files import write_json
+from tunas_tf.common.files import replaced, write_json
 from tunas_tf.common.json_files import VERSIONS
 from tunas_tf.training import checkpoints
 
@@ -241,6 +241,5 @@ class RunDirectory:
                     kept.append(line)
             except (ValueError, KeyError):
                 continue  # The kill came in the middle of a line.
-        with open(f"{path}.tmp", "w", encoding="utf-8") as file:
+        with replaced(path) as file:
             file.writelines(f"{line}\n" for line in kept)
-        os.replace(f"{path}.tmp", path)
