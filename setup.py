@@ -47,6 +47,7 @@ setup(
     install_requires=[
         "absl-py>=1.4,<3",
         "ai-edge-litert>=2.3,<3",
+        "etils>=1.9,<2",
         "flatbuffers>=24,<26",
         "numpy>=1.26,<3",
         "scikit-learn>=1.4,<2",

@@ -18,6 +18,8 @@ samples, and the medians of the ratios of a sample:
                       than for those of the network: the published optimiser updates every
                       weight in every step.
 
+"controller" is what sample and update of a controller take beside that, with a cost model.
+
 Then processes of their own tell the seconds to build a model, to trace its step, and to run
 the first step, and the peak memory in megabytes beyond that of the imported libraries, over
 steps of the largest network, of a warmup sample with all options of every choice, and of
@@ -45,6 +47,7 @@ from absl import flags
 from tunas_tf import search_space
 from tunas_tf.command_line import app
 from tunas_tf.common.files import write_json
+from tunas_tf.controller import ESTIMATORS
 from tunas_tf.search_space import arithmetic, spec
 
 FLAGS = flags.FLAGS
@@ -74,6 +77,7 @@ _PROBES = {
     "alone": None,
 }
 _PROBE_STEPS = 5
+_CONTROLLER_STEPS = 50
 
 
 def random_indices(space, generator: np.random.Generator) -> tuple[int, ...]:
@@ -215,6 +219,36 @@ def _network(space, indices) -> _Contestant:
     return _Contestant(network, call)
 
 
+def _controller_seconds(space, estimator: str) -> float:
+    """Of what a controller adds to a step: its sample, and what it learns from the reward."""
+    import tensorflow as tf
+
+    import tunas_tf
+
+    cost_model = tunas_tf.cost_model.get("madds", space, FLAGS.image_size, _NUM_CLASSES)
+    config = tunas_tf.ControllerConfig(
+        total_steps=100,
+        rl_delay_steps_fraction=0.0,
+        increase_ops_warmup_steps_fraction=0.0,
+        increase_filters_warmup_steps_fraction=0.0,
+        rl_cost_model_target=float(cost_model.cost(_largest_indices(space))),
+        rl_estimator=estimator,
+    )
+    controller = tunas_tf.Controller(space, config, tunas_tf.TensorFlowCostModel(cost_model))
+
+    @tf.function(autograph=False)
+    def step(number):
+        sample = controller.sample(0, number)
+        return controller.update(sample, tf.constant(0.5), 0, number)["reward"]
+
+    seconds = []
+    for number in range(_CONTROLLER_STEPS):
+        start = time.perf_counter()
+        step(tf.constant(number)).numpy()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
 def _take_turns(space) -> dict[str, Any]:
     """Milliseconds of every sample."""
     import tensorflow as tf
@@ -255,7 +289,8 @@ def _take_turns(space) -> dict[str, Any]:
         print(f"{number:3}  " + "  ".join(f"{k} {v:.0f}" for k, v in row.items()), flush=True)
         del network, contestants
         gc.collect()
-    return {"samples": samples, **_summary(samples)}
+    controllers = {name: 1e3 * _controller_seconds(space, name) for name in ESTIMATORS}
+    return {"samples": samples, **_summary(samples), "controller_ms": controllers}
 
 
 def _summary(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -344,7 +379,7 @@ def _probe(name: str, ssd: str) -> dict[str, float]:
 
 def _print_summary(ssd: str, result: dict[str, Any]) -> None:
     print(f"\n{ssd}: {len(result['samples'])} samples")
-    for kind, digits in (("median_ms", 1), ("median_ratio", 2)):
+    for kind, digits in (("median_ms", 1), ("median_ratio", 2), ("controller_ms", 2)):
         for name, value in result[kind].items():
             print(f"  {kind:14}{name:24}{value:10.{digits}f}")
 

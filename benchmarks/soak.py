@@ -3,7 +3,7 @@
   python -m benchmarks.soak --num_kills=20
   python -m benchmarks.soak --num_kills=2 --epochs=0.2
 
-Both searches are that of --flagfile with --deterministic, in directories of their own below
+Both searches are that of --search_flags with --deterministic, in directories of their own below
 --output_dir. One in four kills comes while the process starts, the others when the search has
 come to a random step, a random part of a loop later. Prints a table of the kills; the exit code
 is 1 if anything differs: architecture.json, logits, weights, optimiser, metrics.

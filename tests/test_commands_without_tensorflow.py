@@ -328,6 +328,7 @@ def test_sample_architectures():
             "--image_size has no effect here",
         ),
         ("sample_architectures", [_SSD, "--min_cost=9", "--max_cost=8"], "the cost window is"),
+        ("sample_architectures", ["--like=a.json", "--space_module=mine"], "--space_module"),
         ("sample_architectures", [_SSD, "--min_cost=220"], "no network of proxylessnas_search"),
     ],
 )

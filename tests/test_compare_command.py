@@ -135,6 +135,12 @@ _REFUSED = [
     (["--rl_cost_model_target=1"], "no network of tiny_search costs"),
     (["--reference_networks=proxylessnas_search,nope"], "there is no search space 'nope'"),
     (["--train_epochs=0.01"], "less than one step"),
+    # What single searches and trainings would refuse is told before the first of them.
+    (["--rl_delay_steps_fraction=0.1"], "warmup"),
+    (["--cost_tolerance=0"], "the tolerance 0; both must be above 0"),
+    (["--train_dropout_rate=1"], "train_dropout_rate is 1; it must be at least 0 and below 1"),
+    (["--train_path_dropout_rate=1"], "train_path_dropout_rate is 1; it must be"),
+    (["--train_ema_decay=1"], "train_ema_decay is 1; it must be"),
     (["--output_dir=tiny.flags/run"], "cannot be written"),
 ]
 

@@ -1,6 +1,8 @@
 """tunas_tf: neural architecture search for mobile vision with shared weights.
 
-The names below are the Python API; what is found by other paths may change:
+The names below are the Python API, and what their modules list in turn, as do
+`tunas_tf.search_space.spec` and `.operations` for spaces and costs of one's own; what is found by
+other paths may change:
 
     import tunas_tf
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from tunas_tf.models import Supernet, build_classifier
     from tunas_tf.training.analysis import Analysis, analyze
     from tunas_tf.training.architecture_search import search_architecture
+    from tunas_tf.training.loop import StoppedBySignal
     from tunas_tf.training.search_settings import SearchSettings
 
 __version__ = "0.1.0"
@@ -50,6 +53,7 @@ __all__ = [
     "CostModel",
     "InputError",
     "SearchSettings",
+    "StoppedBySignal",
     "Supernet",
     "TensorFlowCostModel",
     "analyze",
@@ -71,6 +75,7 @@ _MODULES = {
     "CostModel": "tunas_tf.cost_model",
     "InputError": "tunas_tf.common.errors",
     "SearchSettings": "tunas_tf.training.search_settings",
+    "StoppedBySignal": "tunas_tf.training.loop",
     "Supernet": "tunas_tf.models",
     "TensorFlowCostModel": "tunas_tf.cost_model.tensorflow_evaluator",
     "analyze": "tunas_tf.training.analysis",

@@ -23,6 +23,7 @@ network_flags.define("image_size", "num_classes")
 
 
 def main() -> None:
+    network_flags.require_classes()
     stem = calibration_flags.stem()
     space = network_flags.space()
     backend = calibration_flags.backend()

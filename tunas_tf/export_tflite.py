@@ -17,7 +17,6 @@ prepared, the labels, the scales of int8 input and output, and where the file is
 from absl import flags
 
 from tunas_tf.command_line import app, export_flags, network_flags
-from tunas_tf.common.errors import InputError
 
 FLAGS = flags.FLAGS
 
@@ -27,8 +26,7 @@ network_flags.define("image_size", "num_classes")
 
 def main() -> None:
     export_flags.check()
-    if FLAGS.num_classes < 1:
-        raise InputError(f"--num_classes={FLAGS.num_classes}: a classifier has 1 class or more.")
+    network_flags.require_classes()
     architecture = export_flags.architecture()
 
     from tunas_tf.export import export_job, metadata, trained_network

@@ -32,6 +32,7 @@ from tunas_tf.search_space import architecture as architecture_lib
 FLAGS = flags.FLAGS
 network_flags.define(
     "ssd",
+    "space_module",
     "filters_multiplier",
     "cost_model",
     "image_size",
@@ -54,6 +55,7 @@ _LIKE = checks.record({"cost_target": checks.number(), "cost_tolerance": checks.
 
 _TAKEN_FROM_LIKE = [
     "ssd",
+    "space_module",
     "filters_multiplier",
     "cost_model",
     "image_size",

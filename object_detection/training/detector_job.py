@@ -12,6 +12,7 @@ from object_detection.training.detection_task import DetectionTask
 from object_detection.training.evaluation import evaluate as evaluate_detector
 from tunas_tf.common.errors import InputError
 from tunas_tf.common.files import write_json
+from tunas_tf.common.json_files import VERSIONS
 from tunas_tf.export.trained_network import TrainedNetwork
 from tunas_tf.search_space.architecture import Architecture
 from tunas_tf.training import devices
@@ -130,7 +131,8 @@ def run_detector(
     )
     result = {**figures, "split": settings.test_split, "step": step}
     if devices.is_chief():
-        write_json(run_directory.file("evaluation.json"), result)
+        evaluation = {"version": VERSIONS["evaluation"], **result}
+        write_json(run_directory.file("evaluation.json"), evaluation)
     print(
         f"AP {result['ap']:.4f}, AP50 {result['ap50']:.4f}, AP75 {result['ap75']:.4f} on "
         f"{result['num_examples']} images of {result['split']}, step {step}"

@@ -108,6 +108,13 @@ def test_bad_input_is_one_line_and_exit_code_2(run, tmp_path, arguments, message
 def test_flag_file(run, tmp_path):
     (tmp_path / "one.flags").write_text("# Just one.\n--sheep=1\n")
     assert run("--flagfile=one.flags").stdout == "sheep\n"
+    assert run("--flagfile", "one.flags").stdout == "sheep\n"
+
+
+def test_a_flag_file_of_the_package_may_be_named_in_two_words(run):
+    # It is found, and has the flags of another command.
+    result = run("--flagfile", "flags/quickstart.flags")
+    assert result.stderr.startswith("error: Unknown command line flag 'ssd'")
 
 
 def test_defects_keep_their_traceback(run):

@@ -62,6 +62,19 @@ def test_sound_spaces(space):
             [_choice(spec.Conv(3), _choice(spec.Conv(5, 2), spec.SeparableConv(3, 2)))],
             "options at blocks/1/layers/0 have different strides",
         ),
+        (
+            [spec.Residual(_choice(spec.Residual(spec.Conv(3)), spec.Zero()))],
+            "the Residual at blocks/1/layers/0 holds another Residual; leave one of them out",
+        ),
+        # What no network may lack.
+        (
+            [spec.Residual(spec.Endpoint())],
+            "Endpoint at blocks/1/layers/0/layer is within another layer",
+        ),
+        (
+            [_choice(spec.Endpoint(), spec.Zero())],
+            "Endpoint at blocks/1/layers/0/choices/0 is within another layer",
+        ),
         ([_choice(spec.GlobalPool(), spec.Conv(1))], "layers/0 have different strides"),
         # Fields.
         ([spec.Activation("Relu")], "kind at blocks/1/layers/0 is 'Relu'; .* one of relu, relu6"),

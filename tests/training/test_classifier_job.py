@@ -59,7 +59,8 @@ def run(
 def test_a_network_is_trained_evaluated_and_evaluated_again(small_space, dataset, tmp_path):
     result = run(small_space, dataset, tmp_path / "run")
     assert result == {"accuracy": 1.0, "num_examples": 10, "split": "test", "step": 30}
-    assert json.loads((tmp_path / "run" / "evaluation.json").read_text()) == result
+    written = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert written == {"version": 1, **result}
     assert run(small_space, dataset, tmp_path / "run", train=False) == result
     assert run(small_space, dataset, tmp_path / "run", evaluate=False) is None
 

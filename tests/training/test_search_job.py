@@ -85,6 +85,8 @@ def test_analysis_reads_the_search(finished, small_space):
     )
 
     assert analysis.analyze(str(finished)).select == "feasible"
+    with pytest.raises(InputError, match="select is 'Feasible'; it must be None, 'feasible' or"):
+        analysis.analyze(str(finished), "Feasible")
 
     path = analysis.write_architecture(str(finished), result)
     assert architecture_lib.load(path) == result.architecture

@@ -24,7 +24,8 @@ def test_all_that_there_is_may_be_chosen():
         ({"optimizer": None}, "optimizer is None; it must be one of"),
         ({"on_nan": "ignore"}, "on_nan is 'ignore'; it must be one of stop, skip"),
         ({"model_momentum": 1.5}, r"model_momentum is 1.5; it must be in \[0, 1\]"),
-        ({"cost_tolerance": float("nan")}, r"cost_tolerance is nan; it must be in \[0, 1\]"),
+        ({"cost_tolerance": float("nan")}, "cost_tolerance is nan; it must be above 0"),
+        ({"cost_tolerance": 0.0}, "cost_tolerance is 0.0; it must be above 0 and at most 1"),
     ],
 )
 def test_what_there_is_not_is_refused(changes, message):

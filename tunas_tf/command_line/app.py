@@ -63,7 +63,7 @@ def _parse_flags(argv: list[str], main: Callable[[], None]) -> list[str]:
             print(help_text(inspect.getdoc(sys.modules[main.__module__]) or ""))
         sys.exit(0)
     try:
-        return flags.FLAGS([flag_files.resolve(argument) for argument in argv])
+        return flags.FLAGS(flag_files.resolve(argv))
     except InputError as error:
         _fail(error)
     except flags.Error as error:

@@ -10,6 +10,7 @@ from absl import flags
 from tunas_tf.command_line import device_flags, network_flags
 from tunas_tf.common.errors import InputError
 from tunas_tf.export.latency import Backend
+from tunas_tf.export.quantization import QUANTIZATIONS
 
 if TYPE_CHECKING:
     from tunas_tf.calibration.calibration_job import CalibrationSettings
@@ -28,7 +29,7 @@ def define() -> None:
     flags.DEFINE_enum(
         "quantize",
         "none",
-        ["none", "float16", "dynamic", "int8"],
+        list(QUANTIZATIONS),
         "How the networks will be exported.",
     )
     flags.DEFINE_integer("max_units", 800, "Pieces to measure at most.", lower_bound=1)

@@ -192,14 +192,15 @@ def compare(
     """
     comparison = _comparison(space, dataset, cost_model)
     extent = _extent(comparison, cost_model_name)
-    settings = _open_directory(comparison)
 
-    from tunas_tf.comparison import outcome
+    from tunas_tf.comparison import jobs, outcome
     from tunas_tf.comparison.progress import Progress
     from tunas_tf.comparison.runner import Runner
     from tunas_tf.comparison.workers import Workers
     from tunas_tf.training.loop import StoppedBySignal
 
+    jobs.check_settings(comparison, extent.all_searches)
+    settings = _open_directory(comparison)
     runner = Runner(comparison, extent, FLAGS.seed)
     _say_what_is_to_be_done(comparison, extent, runner, dataset)
 

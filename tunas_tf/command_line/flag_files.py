@@ -3,6 +3,7 @@
 import difflib
 import os
 import pathlib
+from collections.abc import Sequence
 
 from tunas_tf.common.errors import InputError, brief
 
@@ -27,15 +28,28 @@ def _shipped() -> dict[str, str]:
     }
 
 
-def resolve(argument: str) -> str:
-    """`argument`; a --flagfile=NAME that is no file here names one of the package instead.
+def resolve(arguments: Sequence[str]) -> list[str]:
+    """`arguments`, where --flagfile=NAME, if it is no file here, names one of the package.
 
     Raises:
       InputError: there is none there either.
     """
-    name = argument.removeprefix(_FLAG)
-    if name == argument or os.path.exists(os.path.expanduser(name)):
-        return argument
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] in ("-flagfile", "--flagfile"):
+            joined[-1] = f"{_FLAG}{argument}"  # The name may be an argument of its own.
+        else:
+            joined.append(argument)
+    return [
+        f"{_FLAG}{_path(argument.removeprefix(_FLAG))}" if argument.startswith(_FLAG) else argument
+        for argument in joined
+    ]
+
+
+def _path(name: str) -> str:
+    """Of the flag file `name`: of the user, else of the package."""
+    if os.path.exists(os.path.expanduser(name)):
+        return name
     shipped = _shipped()
     if name not in shipped:
         like = difflib.get_close_matches(name, shipped, n=1, cutoff=0.0)
@@ -43,4 +57,4 @@ def resolve(argument: str) -> str:
             f"there is no flag file {brief(name)}, neither here nor among those that come with "
             f"the package; give the path of one, or a name such as {', '.join(like)}."
         )
-    return f"{_FLAG}{shipped[name]}"
+    return shipped[name]

@@ -25,6 +25,7 @@ __all__ = [
     "import_space_module",
     "names_architecture",
     "print_result",
+    "require_classes",
     "space",
 ]
 
@@ -93,6 +94,12 @@ def import_space_module() -> None:
     """Imports the module of --space_module, if there is one."""
     if FLAGS.space_module is not None:
         search_space.import_module(FLAGS.space_module)
+
+
+def require_classes() -> None:
+    """Raises InputError if the flags leave out the classifier, which the command needs."""
+    if FLAGS.num_classes < 1:
+        raise InputError(f"--num_classes={FLAGS.num_classes}: a classifier has 1 class or more.")
 
 
 def space() -> spec.SearchSpace:

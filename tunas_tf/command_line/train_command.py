@@ -115,8 +115,10 @@ def train(
     """
     from tunas_tf.training import devices, network_job, precision, run_directory
 
-    for name in ("train_batch_size", "eval_batch_size"):
-        devices.require_divisible(name, FLAGS[name].value)
+    if FLAGS.mode != "eval":
+        devices.require_divisible("train_batch_size", FLAGS.train_batch_size)
+    if FLAGS.mode != "train":
+        devices.require_divisible("eval_batch_size", FLAGS.eval_batch_size)
     train_split, test_split = splits()
     num_examples = dataset.num_examples(train_split)
     bfloat16 = recipe.uses_bfloat16(FLAGS.use_bfloat16, architecture.ssd, precision.on_tpu())

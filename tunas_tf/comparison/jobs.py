@@ -6,7 +6,7 @@ import glob
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -14,6 +14,7 @@ import tensorflow as tf
 import tf_keras
 
 from tunas_tf import data
+from tunas_tf.common.errors import InputError
 from tunas_tf.common.files import write_json
 from tunas_tf.common.json_files import VERSIONS
 from tunas_tf.comparison import evolution
@@ -35,12 +36,12 @@ from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space import traversal
 from tunas_tf.training import analysis, checkpoints, recipe, search_job
 from tunas_tf.training.classification import ClassificationTask, correct
-from tunas_tf.training.classifier_job import ClassifierEvaluator
+from tunas_tf.training.classifier_job import ClassifierEvaluator, ClassifierSettings
 from tunas_tf.training.network_job import NetworkSettings, run_network
 from tunas_tf.training.run_directory import RunDirectory
 from tunas_tf.training.search_settings import SearchSettings
 
-__all__ = ["Jobs"]
+__all__ = ["Jobs", "check_settings"]
 
 # Validation images are kept in memory if they are not more bytes than this.
 _CACHE_BYTES = 2**30
@@ -54,6 +55,36 @@ _Settings = TypeVar("_Settings", bound="DataclassInstance")
 def _fill(settings_type: type[_Settings], values: dict[str, Any]) -> _Settings:
     fields = dataclasses.fields(settings_type)
     return settings_type(**{field.name: values[field.name] for field in fields})
+
+
+def _search_settings(comparison: Comparison, item: Search) -> dict[str, Any]:
+    return {**comparison.settings, **dict(item.changes), "seed": item.seed}
+
+
+def _network_settings(comparison: Comparison, seed: int) -> NetworkSettings:
+    values = {**comparison.train_settings, **comparison.train_derived, "seed": seed}
+    return _fill(NetworkSettings, values)
+
+
+def check_settings(comparison: Comparison, searches: Iterable[Search]) -> None:
+    """Raises InputError if some search or training refuses its settings, before any begins."""
+    for item in searches:
+        values = {**_search_settings(comparison, item), **comparison.derived}
+        _fill(ControllerConfig, values)
+        _fill(SearchSettings, values)
+    train_settings = comparison.train_settings
+    try:
+        _network_settings(comparison, 0)
+        ClassifierSettings(
+            test_split="test",
+            eval_batch_size=comparison.eval_batch_size,
+            label_smoothing=train_settings["label_smoothing"],
+            dropout_rate=train_settings["dropout_rate"] or 0.0,
+            path_dropout_rate=train_settings["path_dropout_rate"],
+            batch_norm_momentum=train_settings["batch_norm_momentum"],
+        )
+    except InputError as error:
+        raise InputError(f"train_{error}") from None  # It begins with the name.
 
 
 def _duration(elapsed: float, first_step: int, total_steps: int, directory: RunDirectory) -> float:
@@ -114,7 +145,7 @@ class Jobs:
         """Searches, or goes on with a search that was stopped."""
         comparison = self.comparison
         space, cost_model = comparison.space, comparison.cost_model
-        settings = {**comparison.settings, **dict(item.changes), "seed": item.seed}
+        settings = _search_settings(comparison, item)
         values = {**settings, **comparison.derived}
         start = time.monotonic()
         directory = RunDirectory(
@@ -190,7 +221,6 @@ class Jobs:
             shutil.rmtree(path)
             directory = open_directory()
         first_step = directory.checkpoint_step()
-        values = {**settings, **comparison.train_derived, "seed": item.seed}
         start = time.monotonic()
         network, _ = run_network(
             task=ClassificationTask(settings["label_smoothing"]),
@@ -205,7 +235,7 @@ class Jobs:
                 batch_norm_momentum=settings["batch_norm_momentum"],
             ),
             dataset=self.dataset,
-            settings=_fill(NetworkSettings, values),
+            settings=_network_settings(comparison, item.seed),
             run_directory=directory,
             train=True,
         )

@@ -64,8 +64,10 @@ def get(
     """The cost model `name` for `space`.
 
     Args:
-      name: "pixel1" (published latency in ms; its resolution is fixed), "madds", "params", or
-        the path of a file that `files.save` wrote.
+      name: "pixel1" (published latency in ms), "x86_litert" (measured in ms on an x86 core, see
+        docs/guides/own_device.md), "madds", "params", or the path of a file that `files.save`
+        wrote. Latencies are those of the image size and the number of classes that were
+        measured, whatever is asked for here; `CostModel.image_size` tells it.
       space: the search space, already scaled by the filters multiplier.
       image_size: side of the input images in pixels, for multiply-adds.
       num_classes: outputs of the classifier, for multiply-adds and parameters.

@@ -38,7 +38,7 @@ class CostModel:
     """The cost of every architecture of one search space.
 
     Attributes:
-      name: "pixel1", "madds", "params", or what its file calls it.
+      name: "pixel1", "x86_litert", "madds", "params", or what its file calls it.
       unit: of the cost, e.g. "ms".
       space: the space that the tables belong to.
       tables: the costs that depend on choices.

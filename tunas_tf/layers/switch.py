@@ -22,8 +22,9 @@ def switch(
 ) -> Any:
     """Runs the branch that `mask` selects, or all of them if it selects several.
 
-    A one-hot mask runs its branch alone and returns the result as it is. Any other mask
-    (uniform, as in warmup) runs all branches and returns `sum_i mask[i] * branches[i]()`.
+    A mask with one entry that is not 0, which is taken for 1, runs its branch alone and returns
+    the result as it is. Any other mask (uniform, as in warmup) runs all branches and returns
+    `sum_i mask[i] * branches[i]()`.
     A single branch is run without looking at the mask. No gradient flows to the mask.
 
     In a tf.function the backward pass runs the backward pass of the selected branch alone;

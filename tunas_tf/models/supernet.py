@@ -68,7 +68,6 @@ class Supernet(tf_keras.Model):
         self,
         space: spec.SearchSpace,
         num_classes: int,
-        image_channels: int = 3,
         execution: str = "mask",
         rematerialize: bool = False,
     ):
@@ -78,7 +77,8 @@ class Supernet(tf_keras.Model):
         self.space = space
         self.num_classes = num_classes
         self.execution = execution
-        self.slots = tuple(layer_slots(space, image_channels=image_channels))
+        self.rematerialize = rematerialize
+        self.slots = tuple(layer_slots(space))
         self.tower = [
             None
             if isinstance(slot.layer, spec.Endpoint)

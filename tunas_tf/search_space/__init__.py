@@ -5,9 +5,11 @@ from tunas_tf.search_space import (
     detection_networks,
     mobiledet,
     mobilenet_v3,
+    operations,
     proxylessnas,
     quickstart,
     reference_networks,
+    spec,
 )
 from tunas_tf.search_space.architecture import Architecture, resolve
 from tunas_tf.search_space.location import locate
@@ -34,11 +36,13 @@ __all__ = [
     "names",
     "num_architectures",
     "num_distinct",
+    "operations",
     "parse_indices",
     "proxylessnas",
     "quickstart",
     "reference_networks",
     "register",
     "resolve",
+    "spec",
     "validate_indices",
 ]

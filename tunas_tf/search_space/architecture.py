@@ -84,9 +84,9 @@ class Architecture:
     indices: tuple
     blocks: tuple
 
-    def layers(self, image_channels: int = 3) -> Iterator[PlacedLayer]:
-        """The layers in order; `image_channels` is the input of the first."""
-        input_filters = image_channels
+    def layers(self) -> Iterator[PlacedLayer]:
+        """The layers in order; the input of the first is an image of three channels."""
+        input_filters = 3
         for block_index, block in enumerate(self.blocks):
             for layer_index, layer in enumerate(block.layers):
                 yield PlacedLayer(block_index, layer_index, layer, input_filters, block.filters)

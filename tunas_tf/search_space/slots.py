@@ -54,12 +54,10 @@ class LayerSlot:
     input_size: int
 
 
-def layer_slots(
-    space: spec.SearchSpace, image_size: int = 224, image_channels: int = 3
-) -> Iterator[LayerSlot]:
+def layer_slots(space: spec.SearchSpace, image_size: int = 224) -> Iterator[LayerSlot]:
     """The layers of `space` in order, for square images of side `image_size`."""
     position = 0
-    inputs = FilterCounts((image_channels,))
+    inputs = FilterCounts((3,))
     size = image_size
     for block_index, block in enumerate(space.blocks):
         own_counts = [len(traversal.choices_of(layer)) for layer in block.layers]

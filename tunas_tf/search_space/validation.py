@@ -104,13 +104,17 @@ def _check_layer(layer, path: str) -> None:
     _check_choice(layer, path, spec.OPERATION)
     if isinstance(layer, spec.OneOf):
         for index, option in enumerate(layer.choices):
-            _check_layer(option, traversal.join(path, f"choices/{index}"))
+            _check_inner(option, traversal.join(path, f"choices/{index}"))
         if len(set(map(_reduction, _alternatives(layer)))) > 1:
             raise InputError(
                 f"the options at {path} have different strides; give all of them the same."
             )
     elif isinstance(layer, spec.Residual):
-        _check_layer(layer.layer, traversal.join(path, "layer"))
+        _check_inner(layer.layer, traversal.join(path, "layer"))
+        if any(isinstance(inner, spec.Residual) for inner in _alternatives(layer.layer)):
+            raise InputError(
+                f"the Residual at {path} holds another Residual; leave one of them out."
+            )
         if any(_reduction(inner) != 1 for inner in _alternatives(layer.layer)):
             raise InputError(
                 f"the layer within the Residual at {path} changes the size of its input; "
@@ -127,6 +131,16 @@ def _check_layer(layer, path: str) -> None:
             if not all(map(is_valid, _options(value) if tag else (value,))):
                 choice = ", or a OneOf of these" if tag else ""
                 raise _misfit(field.name, path, value, allowed + choice)
+
+
+def _check_inner(layer, path: str) -> None:
+    """Checks a layer within a Residual or a choice."""
+    if isinstance(layer, spec.Endpoint):
+        raise InputError(
+            f"the Endpoint at {path} is within another layer; put it beside the layers of a block, "
+            "so that every network has it."
+        )
+    _check_layer(layer, path)
 
 
 def _reduction(layer) -> int | str:

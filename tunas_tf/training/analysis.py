@@ -10,7 +10,7 @@ import tensorflow as tf
 from tunas_tf import cost_model as cost_model_lib
 from tunas_tf import search_space
 from tunas_tf.common import checks
-from tunas_tf.common.errors import InputError
+from tunas_tf.common.errors import InputError, brief
 from tunas_tf.common.files import write_json
 from tunas_tf.controller import Selection, select_argmax, select_feasible
 from tunas_tf.cost_model import cost_text
@@ -108,8 +108,11 @@ def analyze(directory: str, select: str | None = None, tolerance: float | None =
 
     Raises:
       InputError: there is no such search or no checkpoint yet; no network is within the tolerance;
-        or the search had no cost model, and "feasible" or a tolerance is given.
+        the search had no cost model, and "feasible" or a tolerance is given; or `select` is
+        something else.
     """
+    if select not in (None, "feasible", "argmax"):
+        raise InputError(f"select is {brief(select)}; it must be None, 'feasible' or 'argmax'.")
     config = load_config(directory, "search", "detection_search")
     with readable(directory):
         return _analyze(directory, config, select, tolerance)

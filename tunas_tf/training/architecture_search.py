@@ -142,7 +142,7 @@ class ArchitectureSearch:
           checkpoint_interval: steps between two checkpoints.
 
         Raises:
-          loop.StoppedBySignal: SIGINT or SIGTERM came; a checkpoint is written.
+          StoppedBySignal: SIGINT or SIGTERM came; a checkpoint is written.
         """
         search_job.run_search(
             task=self.task,
@@ -197,8 +197,8 @@ def search_architecture(
     Raises:
       InputError: settings that are out of range or do not fit together or to the data; a
         directory that cannot be written, is in use, or holds another run.
-      tunas_tf.training.loop.StoppedBySignal: SIGINT or SIGTERM came; a checkpoint is written,
-        from which the same call resumes.
+      tunas_tf.StoppedBySignal: SIGINT or SIGTERM came; a checkpoint is written, from which the
+        same call resumes.
       TypeError: there is no setting of that name.
     """
     for name, value, is_valid, allowed in (

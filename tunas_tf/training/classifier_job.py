@@ -8,6 +8,7 @@ import tf_keras
 
 from tunas_tf.common.errors import InputError
 from tunas_tf.common.files import write_json
+from tunas_tf.common.json_files import VERSIONS
 from tunas_tf.data import ClassificationDataset
 from tunas_tf.models import build_classifier
 from tunas_tf.search_space.architecture import Architecture
@@ -128,7 +129,8 @@ def _evaluate(network, step, dataset, settings, run_directory) -> dict[str, floa
         "step": step,
     }
     if devices.is_chief():
-        write_json(run_directory.file("evaluation.json"), result)
+        evaluation = {"version": VERSIONS["evaluation"], **result}
+        write_json(run_directory.file("evaluation.json"), evaluation)
     print(
         f"accuracy: {result['accuracy']:.4f} on {result['num_examples']} images of "
         f"{result['split']}, step {result['step']}"

@@ -53,7 +53,7 @@ class SearchSettings:
             ("model_weight_decay", self.model_weight_decay >= 0, "at least 0"),
             # NumPy takes seeds of 32 bits; those of several streams are made from this one.
             ("seed", 0 <= self.seed < 2**31, "in [0, 2**31)"),
-            ("cost_tolerance", 0 <= self.cost_tolerance <= 1, "in [0, 1]"),
+            ("cost_tolerance", 0 < self.cost_tolerance <= 1, "above 0 and at most 1"),
             ("on_nan", self.on_nan in NAN_POLICIES, f"one of {', '.join(NAN_POLICIES)}"),
         ):
             if not is_valid:

@@ -81,7 +81,8 @@ def test_a_detector_is_trained_and_evaluated(dataset, tmp_path):
     assert (result["num_examples"], result["split"], result["step"]) == (60, "test", 4)
     assert all(-1.0 <= result[name] <= 1.0 for name in FIGURES)
     assert set(result["ap_per_class"]) == set(map(str, range(10)))
-    assert json.loads((tmp_path / "run" / "evaluation.json").read_text()) == result
+    written = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert written == {"version": 1, **result}
     picture = matplotlib_image.imread(tmp_path / "run" / "detections.png")
     assert picture.shape[0] > 100 and picture[..., :3].std() > 0.05
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
