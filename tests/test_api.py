@@ -167,6 +167,10 @@ def test_it_is_the_search_of_the_command(searched):
 def test_its_run_resumes_and_can_be_shown(searched, image_folder):
     indices, step = json.loads((searched / "printed").read_text().splitlines()[-1])
     assert step == 4 * 36 / 8  # Of 48 images 12 are for the reward.
+    # As if it had been written before there was a setting: then it had the default.
+    config = json.loads((searched / "by_api" / "config.json").read_text())
+    del config["settings"]["rl_residual_weight"]
+    (searched / "by_api" / "config.json").write_text(json.dumps(config))
     again = _python("-c", _SEARCH, image_folder, json.dumps(_SETTINGS), cwd=searched)
     assert json.loads(again.stdout.splitlines()[-1]) == [indices, step], again.stderr
     other = json.dumps({**_SETTINGS, "seed": 4})

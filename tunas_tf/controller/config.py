@@ -64,6 +64,9 @@ class ControllerConfig:
         leaves unexplained. 1 is unbiased in every step; less is less noisy and decides
         sooner, up to before the shared weights have settled. 0.1 suits short searches,
         0.3 long ones.
+
+    Raises:
+      InputError: a setting is out of its range, or a warmup goes on when the controller learns.
     """
 
     total_steps: int

@@ -49,6 +49,9 @@ class Controller(tf.Module):
           space: the search space.
           config: settings.
           cost_evaluator: a `TensorFlowCostModel`, or None to search for quality only.
+
+        Raises:
+          InputError: the space has no choices, or only one of target and cost evaluator is given.
         """
         super().__init__(name="controller")
         self.config = config

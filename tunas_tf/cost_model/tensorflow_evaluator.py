@@ -16,7 +16,7 @@ def _pad(rows, fill: int) -> np.ndarray:
 
 
 class TensorFlowCostModel:
-    """Evaluates a `CostModel` on tensors; agrees with its NumPy evaluation to 1e-4.
+    """Evaluates a `CostModel` on tensors; agrees with its NumPy evaluation to 1e-4 of the cost.
 
     All tables lie behind each other in one vector. An architecture selects one entry per
     table; a mask weighs every entry by the product of the masks of its choices.

@@ -141,6 +141,10 @@ def load(
       reward_fraction: share of the training set, its first examples, whose accuracy is the
         search's reward. None: the dataset's own (`conventions`).
       on_broken: what becomes of images that cannot be decoded, one of `tolerance.ON_BROKEN`.
+
+    Raises:
+      InputError: there is no such dataset, it is not prepared, it has nothing to classify or too
+        few images, or an argument is out of its range.
     """
     if on_broken not in ON_BROKEN:
         raise InputError(f"on_broken is {on_broken!r}; use {', '.join(ON_BROKEN)}.")

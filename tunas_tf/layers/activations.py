@@ -23,7 +23,7 @@ _ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
 
 
 def activation(kind: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    """The elementwise function called `kind`."""
+    """The elementwise function called `kind`; raises InputError if there is none."""
     if kind not in _ACTIVATIONS:
         raise InputError(
             f"there is no activation {kind!r}; use one of {', '.join(sorted(_ACTIVATIONS))}."

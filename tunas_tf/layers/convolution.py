@@ -16,8 +16,9 @@ __all__ = ["MaskedConv2D", "MaskedDepthwiseConv2D"]
 class MaskedConv2D(tf_keras.layers.Layer):
     """Convolution with SAME padding, shared by all input and output widths.
 
-    The kernel is built at the widest input and output. A call uses the corner of it that
-    belongs to the active widths.
+    The kernel is built at the widest input and output: call `build` with it, or begin with an
+    input of full width. A call uses the corner of it that belongs to the active widths, and
+    raises InputError if that is wider than the kernel.
 
     Attributes:
       filters: output channels at full width.

@@ -62,6 +62,9 @@ class Supernet(tf_keras.Model):
       rematerialize: whether the outermost choices compute their options again in the backward
         pass, rather than to keep intermediate tensors (TuNAS, section 4.3). XLA compiles a
         supernet with rematerialization in mask execution only.
+
+    Raises:
+      InputError: there is no such execution.
     """
 
     def __init__(

@@ -80,6 +80,10 @@ def get(ssd: str, filters_multiplier: float = 1.0) -> spec.SearchSpace:
     Args:
       ssd: a registered name.
       filters_multiplier: factor of every filter count, before rounding to the space's base.
+
+    Raises:
+      InputError: there is no such space, the function that makes it fails or makes something
+        else, some network of it cannot be built, or the multiplier is no factor for it.
     """
     if ssd not in _SPACES:
         close = difflib.get_close_matches(ssd, names(), n=1)

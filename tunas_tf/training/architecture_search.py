@@ -228,11 +228,17 @@ def search_architecture(
         **dataclasses.asdict(search.settings),
     }
     del recorded["on_nan"]  # It may change when a run is resumed.
+    defaults = {
+        field.name: field.default
+        for settings_type in (ControllerConfig, SearchSettings)
+        for field in dataclasses.fields(settings_type)
+        if field.default is not dataclasses.MISSING
+    }
     directory = RunDirectory(
         checkpoint_dir,
         "search",
         recorded,
-        {"derived": search.derived, "versions": run_config.versions()},
+        {"derived": search.derived, "defaults": defaults, "versions": run_config.versions()},
         search.documents,
         writes=devices.is_chief(),
     )
