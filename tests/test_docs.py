@@ -9,6 +9,9 @@ from typing import NamedTuple
 import pytest
 from command_outcomes import ROOT, outcomes
 
+from tunas_tf import search_space
+from tunas_tf.search_space import arithmetic
+
 _PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 _MODULES = sorted(
     path
@@ -202,3 +205,12 @@ def test_every_guide_is_in_the_index():
     index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
     for guide in ROOT.glob("docs/guides/*.md"):
         assert f"(guides/{guide.name})" in index
+
+
+def test_sizes_of_networks_in_the_readme():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| ([\d,]+) \| ([\d,]+) \|$", text, re.MULTILINE)
+    assert len(rows) == 10
+    for name, params, madds in rows:
+        count = arithmetic.count(search_space.resolve(search_space.get(name), ()), 224, 1001)
+        assert (f"{count.params:,}", f"{count.madds:,}") == (params, madds), name

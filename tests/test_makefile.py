@@ -1,14 +1,16 @@
 """The set-up in the Makefile, run with a stand-in for Python that needs no index."""
 
 import os
-import pathlib
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 
 import pytest
+from command_outcomes import ROOT, outcomes
 
-_MAKEFILE = pathlib.Path(__file__).parents[1] / "Makefile"
+_MAKEFILE = ROOT / "Makefile"
 
 # Notes what it is asked to do, makes a .venv that holds a copy of itself, and installs
 # nothing; installing fails while broken-install is there.
@@ -124,3 +126,20 @@ def test_changed_files_are_installed_anew(checkout, name, everything):
     _, calls = _make_test(checkout)
     assert ("-m venv --clear .venv" in calls) == everything
     assert any("--editable" in call for call in calls)
+
+
+@pytest.mark.parametrize("target, number", [("search", 5), ("search-detection", 3)])
+def test_commands_have_the_flags_that_they_are_given(target, number):
+    recipe = subprocess.run(
+        ["make", "--dry-run", target],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.replace("\\\n", " ")
+    commands = re.findall(r"-m ((?:tunas_tf|object_detection)\.\w+) (.*)", recipe)
+    assert len(commands) == number
+    for module, arguments in commands:
+        (outcome,) = outcomes(module, [shlex.split(arguments)])
+        assert outcome["error"] is None, (module, arguments)

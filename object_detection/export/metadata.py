@@ -69,7 +69,8 @@ def _anchors(definition: Definition, image_size: int) -> dict[str, Any]:
         "unit": "pixels of the input: ymin, xmin, ymax, xmax",
         "weights": list(definition.box_coder_weights or (1.0,) * 4),
         "decoding": "center = value / weight * anchor's size + anchor's center; "
-        "size = exp(value / weight) * anchor's size; then clipped to the image",
+        "size = exp(min(value / weight, log(1000 / 16))) * anchor's size; then clipped to the "
+        "image",
     }
 
 
@@ -117,6 +118,7 @@ def describe(
             "iou_threshold": detections.NMS_IOU,
             "score_threshold": score_threshold,
             "max_detections": postprocessing.MAX_DETECTIONS,
+            "max_threads": postprocessing.MAX_THREADS,
         }
     return {
         **describe_file(path, tflite, quantize, calibrated_on),

@@ -23,7 +23,15 @@ from object_detection import modeling
 from object_detection.modeling import definitions, detections
 from tunas_tf.export.conversion import convert_function
 
-__all__ = ["BOXES", "CLASS_LOGITS", "MAX_DETECTIONS", "OPERATOR", "OUTPUTS", "convert_detect"]
+__all__ = [
+    "BOXES",
+    "CLASS_LOGITS",
+    "MAX_DETECTIONS",
+    "MAX_THREADS",
+    "OPERATOR",
+    "OUTPUTS",
+    "convert_detect",
+]
 
 OPERATOR = "TFLite_Detection_PostProcess"
 
@@ -39,8 +47,9 @@ MAX_DETECTIONS = 100
 # lost beside a coordinate of 1 in float32.
 _MIN_SIDE = 1e-6
 
-# Columns of scores that are zeros, for up to 16 threads.
-_SPARE_COLUMNS = 17
+# More would miss a class: columns of scores that are zeros come before the classes.
+MAX_THREADS = 16
+_SPARE_COLUMNS = MAX_THREADS + 1
 
 
 def _operator(num_columns: int, score_threshold: float):

@@ -191,7 +191,7 @@ def detection_agreement(
     Raises:
       InputError: they are too few.
     """
-    function = TFLiteFunction(tflite, os.cpu_count() or 1)
+    function = TFLiteFunction(tflite, min(os.cpu_count() or 1, postprocessing.MAX_THREADS))
     shares = []
     for outputs in itertools.islice(
         _random_outputs(definition, image_size, num_classes), _NUM_RANDOM

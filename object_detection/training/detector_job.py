@@ -133,8 +133,13 @@ def run_detector(
     if devices.is_chief():
         evaluation = {"version": VERSIONS["evaluation"], **result}
         write_json(run_directory.file("evaluation.json"), evaluation)
+    # COCO's -1 says that there is no object.
+    found = {
+        name: f"{result[name]:.4f}" if result[name] >= 0 else "unknown"
+        for name in ("ap", "ap50", "ap75")
+    }
     print(
-        f"AP {result['ap']:.4f}, AP50 {result['ap50']:.4f}, AP75 {result['ap75']:.4f} on "
+        f"AP {found['ap']}, AP50 {found['ap50']}, AP75 {found['ap75']} on "
         f"{result['num_examples']} images of {result['split']}, step {step}"
     )
     return result

@@ -88,10 +88,11 @@ def evaluate(
             number = int(weights.sum())
             num_examples += number
             bar.update(number)
+    result = evaluation.result()  # Or an error, if there is nothing to draw either.
     if not devices.is_chief():
         pass  # All workers have all detections; one draws them.
     elif num_pictures:
         contact_sheet.draw(pictures[:num_pictures], dataset.class_names, picture_path)
     elif os.path.exists(picture_path):
         os.remove(picture_path)  # It would show other detections than those of the figures.
-    return {**evaluation.result(), "num_examples": num_examples}
+    return {**result, "num_examples": num_examples}

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 
@@ -193,3 +194,16 @@ def test_help_into_a_reader_that_has_left():
     process.stdout.close()
     assert process.stderr.read() == ""
     assert process.wait() == 0
+
+
+@pytest.mark.parametrize("number, exit_code", [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_exit_code_of_a_training_that_was_stopped(number, exit_code):
+    program = (
+        "from tunas_tf.command_line import training_flags\n"
+        "from tunas_tf.training.loop import StoppedBySignal\n"
+        "def train():\n"
+        f"    raise StoppedBySignal({int(number)})\n"
+        "training_flags.stop_cleanly(train)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], check=False)
+    assert result.returncode == exit_code

@@ -128,6 +128,14 @@ def test_rank_correlations():
     assert math.isnan(intervals.rank_correlations([1, 1, 1], [1, 2, 3])["kendall"].estimate)
 
 
+def test_the_same_order_of_few_pairs_is_not_certain():
+    for name, found in intervals.rank_correlations([1, 2, 3, 4, 5], [1, 2, 3, 4, 5]).items():
+        assert found.estimate == pytest.approx(1), name
+        assert 0 < found.low < 0.7 and found.high >= found.estimate, name
+    turned = intervals.rank_correlations([1, 2, 3, 4, 5], [5, 4, 3, 2, 1])["spearman"]
+    assert turned.low <= turned.estimate == pytest.approx(-1) and -0.7 < turned.high < 0
+
+
 def test_rank_correlation_intervals_cover_the_truth():
     generator = np.random.default_rng(2)
     rho = 0.6

@@ -39,6 +39,12 @@ def test_newer_output_with_percentiles_and_exponents():
     assert latency.typical_ms == 1734.567
 
 
+def test_the_shortest_run_may_take_no_whole_microsecond():
+    output = benchmark_outputs.USUAL.replace("min=1171 ", "min=0 ")
+    latency = benchmark_model.parse(output)
+    assert (latency.min_ms, latency.mean_ms) == (0.0, 1.88574)
+
+
 def test_runs_that_are_all_the_same():
     latency = benchmark_model.parse(benchmark_outputs.ALL_SAME)
     assert _figures(latency) == (0.007,) * 3
@@ -73,6 +79,7 @@ def test_output_that_breaks_off_gives_no_other_figures(name):
         ("avg=1885.74", "avg=188574"),  # Contradicts the average of the last line.
         ("Inference (avg): 1885.74", "Inference (avg): nan"),
         ("avg=1885.74", "avg=-1885.74"),
+        ("min=1171 ", "min=-1 "),
         ("count=520", "count=0"),
         ("min=1171 ", ""),
         ("INFO: count=212", "INFO: number=212"),

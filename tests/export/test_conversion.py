@@ -1,7 +1,6 @@
 """Converted networks compute what Keras computes, with the operators of their definition."""
 
 import collections
-import os
 import tempfile
 
 import numpy as np
@@ -141,9 +140,11 @@ def test_signature_names_input_and_output_and_changes_no_number(network, tflite)
     assert Interpreter(model_content=plain).get_signature_list() == {}
 
 
-def test_file_is_the_same_each_time_and_names_no_place(network, tflite):
+def test_file_is_the_same_each_time_and_names_no_place(network, tflite, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
     assert convert(network) == tflite
-    for place in (os.getcwd(), os.path.expanduser("~"), tempfile.gettempdir(), "/site-packages/"):
+    for place in (str(tmp_path), tempfile.gettempdir(), "/site-packages/"):
         assert place.encode() not in tflite
 
 

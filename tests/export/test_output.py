@@ -49,3 +49,10 @@ def test_failing_to_write_leaves_the_old_files(tmp_path, failing):
         output.write(path, b"new", _METADATA)
     assert (tmp_path / "m.tflite").read_bytes() == b"old"
     assert sorted(os.listdir(tmp_path)) == sorted(["m.json", "m.tflite", failing])
+
+
+def test_the_description_of_a_detector_is_no_network_to_price(tmp_path):
+    description = {"version": 1, "detector": {"name": "ssdlite"}, "backbone": {}}
+    (tmp_path / "m.json").write_text(json.dumps(description))
+    with pytest.raises(InputError, match="m.tflite is a detector.*leave --cost_model out"):
+        output.read_network(str(tmp_path / "m.tflite"))

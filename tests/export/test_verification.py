@@ -88,6 +88,11 @@ def test_logits_that_are_no_numbers_are_refused(identity, bad):
         verification.compare(identity, _File([[0, 0, 0]]), [(images, None)])
 
 
+def test_no_images_are_refused(identity):
+    with pytest.raises(InputError, match="no image to compare .* none could be decoded"):
+        verification.compare(identity, _File([]), [])
+
+
 def test_other_shapes_are_refused(identity):
     class _ShortFile(_File):
         def __call__(self, images):

@@ -12,6 +12,7 @@ __all__ = [
     "NUM_CLASSES",
     "assert_close",
     "distance",
+    "gradients_of_network",
     "half_warmed_up",
     "images",
     "loss",
@@ -101,6 +102,21 @@ def standalone(supernet, indices) -> tf_keras.Model:
     count = arithmetic.count(architecture, 32, NUM_CLASSES)
     assert sum(np.prod(v.shape) for v in network.trainable_variables) == count.params
     return network
+
+
+def gradients_of_network(supernet, indices, gradients) -> list[np.ndarray]:
+    """Of the gradients of a supernet's variables those that its network at `indices` has.
+
+    They are where the weights are, so they are copied as if they were weights.
+    """
+    network = standalone(supernet, indices)
+    weights = [variable.numpy() for variable in supernet.trainable_variables]
+    for variable, gradient in zip(supernet.trainable_variables, gradients, strict=True):
+        variable.assign(tf.zeros_like(variable) if gradient is None else gradient)
+    copy_weights(supernet, indices, network)
+    for variable, values in zip(supernet.trainable_variables, weights):
+        variable.assign(values)
+    return [variable.numpy() for variable in network.trainable_variables]
 
 
 def loss(logits, l2_loss):

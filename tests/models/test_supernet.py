@@ -66,6 +66,8 @@ def test_one_architecture_of_proxylessnas_equals_its_network(proxylessnas, seed)
     np.testing.assert_allclose(output.logits, logits, atol=1e-4)
     # All that flows back in the network arrives in the supernet, and nothing besides.
     expected = tape.gradient(loss, network.trainable_variables)
+    arrived = supernets.gradients_of_network(supernet, indices, gradients)
+    assert supernets.distance(arrived, expected) < 1e-3
     squares = supernets.sum_of_squares(gradients)
     assert squares == pytest.approx(supernets.sum_of_squares(expected), rel=1e-3)
     assert len(output.endpoints) == 2

@@ -50,6 +50,8 @@ def _check_equal_network(supernet, indices):
     _check_close(output, logits, l2_loss)
     # All that flows back in the network arrives in the supernet, and nothing besides.
     expected = tape.gradient(loss, network.trainable_variables)
+    arrived = supernets.gradients_of_network(supernet, indices, gradients)
+    assert supernets.distance(arrived, expected) < 1e-3
     squares = supernets.sum_of_squares(gradients)
     assert squares == pytest.approx(supernets.sum_of_squares(expected), rel=1e-3)
     return output

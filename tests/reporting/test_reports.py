@@ -98,6 +98,15 @@ def test_search_of_a_detector(tmp_path):
     assert not any("Classifier" in label for _, label in page.drawings)
 
 
+def test_a_quality_that_is_no_share(tmp_path):
+    example_runs.write_search(
+        tmp_path, command="detection_search", quality="neg_loss", detector="ssdlite"
+    )
+    page = _search(tmp_path)
+    assert "neg_loss of sampled networks" in page.text
+    assert "%" not in page.text.partition("neg_loss of sampled networks")[2][:12]
+
+
 def test_training_that_runs(tmp_path):
     example_runs.write_training(tmp_path)
     page = _training(tmp_path)
@@ -113,6 +122,14 @@ def test_evaluated_training(tmp_path):
     (tmp_path / "evaluation.json").write_text(json.dumps(evaluation))
     page = _training(tmp_path)
     assert "Accuracy 87.65% on 2,000 images of test" in page.text
+
+
+def test_test_set_without_objects(tmp_path):
+    """COCO calls its AP -1."""
+    example_runs.write_training(tmp_path, "detection_train_eval", detector="ssdlite")
+    evaluation = {"ap": -1.0, "ap50": -1.0, "num_examples": 3, "split": "test", "step": 200}
+    (tmp_path / "evaluation.json").write_text(json.dumps(evaluation))
+    assert "AP on test–" in _training(tmp_path).text
 
 
 def test_detector(tmp_path):

@@ -21,23 +21,25 @@ from tunas_tf.training.progress import Progress
 from tunas_tf.training.search_trainer import SearchTrainer
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_a_checkpoint_from_which_the_search_goes_on(
-    small_space, dataset, tmp_path, monkeypatch
+    small_space, dataset, tmp_path, monkeypatch, number
 ):
+    handler = signal.getsignal(number)
     path = tmp_path / "run"
     train_loop_end = SearchTrainer.train_loop_end
 
     def end_with_a_signal(self):
         if int(self.global_step) == 12:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
         return train_loop_end(self)
 
     with monkeypatch.context() as patch:
         patch.setattr(SearchTrainer, "train_loop_end", end_with_a_signal)
         with pytest.raises(StoppedBySignal) as stopped:
             small_searches.search(small_space, dataset, path, small_searches.config())
-    assert stopped.value.signal_number == signal.SIGTERM
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert stopped.value.signal_number == number
+    assert signal.getsignal(number) == handler
     saved = tf.train.load_checkpoint(str(path / "ckpt-12"))
     restored = {}
 

@@ -1,6 +1,7 @@
 """From measurements to a cost model, and how far it is off on networks that it has not seen."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -56,10 +57,12 @@ class Validation:
         )
 
     def to_json(self) -> dict[str, Any]:
+        ranks = self.rank_correlation
         return {
             "r_squared": self.r_squared,
             "mean_absolute_percentage_error": self.mean_absolute_percentage_error,
-            "rank_correlation": self.rank_correlation,
+            # Of networks that all cost the same there is none, and JSON has no NaN.
+            "rank_correlation": None if math.isnan(ranks) else ranks,
             **dataclasses.asdict(self),
         }
 

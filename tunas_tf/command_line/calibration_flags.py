@@ -34,7 +34,7 @@ def define() -> None:
     )
     flags.DEFINE_integer("max_units", 800, "Pieces to measure at most.", lower_bound=1)
     flags.DEFINE_integer("num_passes", 3, "Times that each piece and network is measured.", 1)
-    flags.DEFINE_integer("num_fit_networks", 16, "Whole networks that set the scale.", 1)
+    flags.DEFINE_integer("num_fit_networks", 16, "Whole networks that set the scale.", 3)
     flags.DEFINE_integer("num_validation_networks", 24, "Whole networks that check the fit.", 3)
 
 

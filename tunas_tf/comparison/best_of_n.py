@@ -56,8 +56,20 @@ def best_of_n(validation: Sequence[float], test: Sequence[float]) -> np.ndarray:
     return _weights(len(ranked)) @ ranked
 
 
-def _standard_errors(ranked: np.ndarray) -> np.ndarray:
-    """[..., networks] ranked test values -> [..., N - 1] jackknife errors of all N but the last."""
+def _jackknife_errors(validation, test) -> np.ndarray:
+    """[N - 1] standard errors of `best_of_n` of all N but the last: each network is left out once.
+
+    What ties share changes with the one that is left out, so this is no matter of ranks.
+    """
+    left = [
+        best_of_n(np.delete(validation, number), np.delete(test, number))
+        for number in range(len(test))
+    ]
+    return np.std(left, axis=0) * math.sqrt(len(test) - 1)
+
+
+def _errors_of_ranked(ranked: np.ndarray) -> np.ndarray:
+    """The same for [..., networks] test values by rank, where nothing ties: [..., N - 1]."""
     size = ranked.shape[-1]
     weights = _weights(size - 1)
     none = np.zeros_like(ranked[..., :1])
@@ -89,7 +101,7 @@ def _t_of_resamples(validation, test, seed: int) -> np.ndarray:
     ranked = np.take_along_axis(drawn[..., 1], order, axis=1)
     estimates = ranked @ _weights(size)[:-1].T
     # Their mean is the true value of what the resamples are drawn from.
-    return (estimates - estimates.mean(0)) / _standard_errors(ranked)
+    return (estimates - estimates.mean(0)) / _errors_of_ranked(ranked)
 
 
 def best_of_n_intervals(
@@ -102,7 +114,7 @@ def best_of_n_intervals(
     estimates = best_of_n(validation, test)
     halves = np.full(len(test), math.inf)
     if len(test) > 1:
-        errors = _standard_errors(_ranked(validation, test))
+        errors = _jackknife_errors(validation, test)
         if np.ptp(test) == 0:
             halves[:-1] = 0.0
         else:
@@ -151,7 +163,7 @@ def catch_up(
         return CatchUp(number, 1, None)
     curves = np.broadcast_to(estimates[:-1], (_NUM_RESAMPLES, len(test) - 1))
     if np.ptp(test):
-        errors = _standard_errors(_ranked(validation, test))
+        errors = _jackknife_errors(validation, test)
         curves = curves - _t_of_resamples(validation, test, seed) * errors
     numbers = first(curves, mean_resamples(found, seed + 1)[:_NUM_RESAMPLES])
     outside = (1 - CONFIDENCE) / 2

@@ -173,16 +173,20 @@ def rank_correlations(first: Sequence[float], second: Sequence[float]) -> dict[s
         return {"spearman": unknown, "kendall": unknown}
     quantile = scipy.stats.norm.ppf((1 + CONFIDENCE) / 2)
 
-    def interval(estimate: float, variance: float) -> Interval:
+    def interval(estimate: float, variance: float, step: float) -> Interval:
+        """`step`: from a perfect order to the next one."""
         if size < 5:
             return Interval(estimate, -math.inf, math.inf)
-        z = math.atanh(np.clip(estimate, -1 + 1e-12, 1 - 1e-12))
+        # A perfect order of few pairs stands for all that round to it: the transformation would
+        # be infinite, and the interval a point.
+        z = math.atanh(np.clip(estimate, -1 + step / 2, 1 - step / 2))
         half = quantile * math.sqrt(variance)
-        return Interval(estimate, math.tanh(z - half), math.tanh(z + half))
+        low, high = math.tanh(z - half), math.tanh(z + half)
+        return Interval(estimate, min(low, estimate), max(high, estimate))
 
     spearman = float(scipy.stats.spearmanr(first, second).statistic)
     kendall = float(scipy.stats.kendalltau(first, second).statistic)
     return {
-        "spearman": interval(spearman, 1.06 / max(1, size - 3)),
-        "kendall": interval(kendall, 0.437 / max(1, size - 4)),
+        "spearman": interval(spearman, 1.06 / max(1, size - 3), 12 / (size * (size**2 - 1))),
+        "kendall": interval(kendall, 0.437 / max(1, size - 4), 4 / (size * (size - 1))),
     }

@@ -68,10 +68,10 @@ def command(
     return " ".join(words if taskset is None else ["taskset", taskset, *words])
 
 
-def _milliseconds(text: str) -> float:
+def _milliseconds(text: str, may_be_zero: bool = False) -> float:
     """A printed number of microseconds, "1885.74" or "1.88574e+06"."""
     milliseconds = float(text) / 1e3
-    if not (math.isfinite(milliseconds) and milliseconds > 0):
+    if not math.isfinite(milliseconds) or milliseconds < 0 or not (milliseconds or may_be_zero):
         raise ValueError(f"a time of {text} us")
     return milliseconds
 
@@ -80,7 +80,8 @@ def _latency(statistics: dict[str, str], num_warmup_runs: int) -> Latency:
     """The latency that one line of statistics tells."""
 
     def read(name: str) -> float:
-        return _milliseconds(statistics[name])
+        # Single runs are told in whole microseconds: the shortest may be none.
+        return _milliseconds(statistics[name], may_be_zero=name in ("min", "p5"))
 
     def read_optional(name: str) -> float | None:
         return read(name) if name in statistics else None

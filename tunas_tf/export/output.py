@@ -63,6 +63,11 @@ def read_network(model: str) -> Architecture:
     try:
         description = parse_json(read_bytes(path))
         check_version(path, description, "export")
+        if isinstance(description, dict) and "detector" in description:
+            raise InputError(
+                f"{model} is a detector, and cost models of this command are of classifiers; "
+                "leave --cost_model out."
+            )
         _DESCRIPTION(description)
         return network_from_json(description["architecture"])
     except InputError:

@@ -89,7 +89,16 @@ class Differences:
         self._largest_value = max(self._largest_value, float(np.abs(expected).max()))
 
     def difference(self) -> Difference:
-        """Of all that was added."""
+        """Of all that was added.
+
+        Raises:
+          InputError: that was nothing.
+        """
+        if not self._number:
+            raise InputError(
+                "there is no image to compare the file with the network on: none could be "
+                "decoded; give another --dataset, or none."
+            )
         mean = self._sum / self._number
         variance = max(0.0, self._squares / self._number - mean**2)
         mean_square = self._squared_differences / self._number

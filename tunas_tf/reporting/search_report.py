@@ -19,6 +19,8 @@ from tunas_tf.search_space.architecture import Architecture
 __all__ = ["report"]
 
 _QUALITY = "rlcontroller/validation_"
+# Qualities from 0 to 1.
+_SHARES = ("accuracy", "ap", "ap50")
 
 _REQUIRED = checks.record(
     {
@@ -110,7 +112,7 @@ def _curves(metrics, config, history, target: float | None, unit: str) -> str:
         name = quality.removeprefix(_QUALITY)
         add(
             f"Quality: {'AP' if name == 'ap' else name}",
-            f"{'AP' if name == 'ap' else name} (0 to 1)",
+            f"{'AP' if name == 'ap' else name}{' (0 to 1)' if name in _SHARES else ''}",
             [(name, quality, True)],
             "Of the sampled networks, with shared weights, on images held out for the reward. "
             "Faint: as measured; solid: its moving mean.",
@@ -204,7 +206,9 @@ def _key_figures(config, metrics, chosen: _Choice, cost_model: CostModel | None,
     if quality is not None:
         mean = charts.moving_mean(metrics[quality]).values[-1]
         name = quality.removeprefix(_QUALITY)
-        values[f"{'AP' if name == 'ap' else name} of sampled networks"] = f"{mean:.1%}"
+        values[f"{'AP' if name == 'ap' else name} of sampled networks"] = (
+            f"{mean:.1%}" if name in _SHARES else f"{mean:.4g}"
+        )
     if cost_model is not None:
         unit = cost_model.unit
         name = cost_text.unit_name(unit)

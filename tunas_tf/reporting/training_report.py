@@ -151,7 +151,8 @@ def report(directory: str, config: dict[str, Any]) -> str:
         quality = "accuracy" if "accuracy" in evaluation else "ap"
         if quality in evaluation:
             name = f"{'AP' if quality == 'ap' else quality} on {evaluation['split']}"
-            values[name] = f"{evaluation[quality]:.2%}"
+            value = evaluation[quality]
+            values[name] = f"{value:.2%}" if value >= 0 else "–"  # COCO's -1: no object.
     for name in ("madds", "params"):
         if name in derived:
             values[cost_text.unit_name(name)] = cost_text.short_number(derived[name], name)

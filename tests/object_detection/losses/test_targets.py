@@ -12,7 +12,6 @@ _ANCHORS = np.array(
     [[0, 0, 20, 20], [0, 20, 20, 40], [0, 40, 20, 60], [0, 60, 20, 80], [-20, 0, 40, 80]],
     np.float32,
 )
-_PADDING = [0, 0, 0, 0]
 
 
 def _labels(*images, crowds=(), num_rows=4):
