@@ -19,6 +19,7 @@ import os
 import pathlib
 import platform
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -310,6 +311,8 @@ def _write(results: list[dict]) -> None:
 
 def main(argv) -> int:
     del argv
+    # A shell's background jobs ignore Ctrl-C, and so would all commands, which have tests of it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     work, clone = _work_dir(), _work_dir() / "clone"
     path = f"{clone}/.venv/bin{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "VIRTUAL_ENV": f"{clone}/.venv"}

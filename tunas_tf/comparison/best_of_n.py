@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.special
+from numpy.typing import ArrayLike
 
 from tunas_tf.comparison.intervals import CONFIDENCE, Interval, mean_resamples
 
@@ -38,7 +39,7 @@ def _ranked(validation, test) -> np.ndarray:
     return shared[np.sort(groups)]
 
 
-def best_of_n(validation: Sequence[float], test: Sequence[float]) -> np.ndarray:
+def best_of_n(validation: ArrayLike, test: ArrayLike) -> np.ndarray:
     """What choosing the best of N networks by validation gives on the test, for N = 1 .. all.
 
     The mean over all subsets of N networks, without replacement: exact for this sample, and an
