@@ -55,7 +55,7 @@ def test_latencies_of_this_machine_price_networks(tmp_path):
     estimate = ("estimate_cost", "--cost_model=mine.json", "--format=json")
     small, large = (
         json.loads(_run(*estimate, f"--indices={indices}", cwd=tmp_path))
-        for indices in ("0:0:0:0", "1:1:1:1")
+        for indices in ("0:0:0:0:0:0", "1:1:0:1:1:0")
     )
     assert small["unit"] == large["unit"] == "ms"
     assert small["cost"] > 0 and large["cost"] > 0
