@@ -109,16 +109,16 @@ _CHANGES = (
         more="--epochs=1",
     ),
     _Change(
-        r"compare.search.*(compare_quickstart|ablation)",
+        "compare.search",
         "the smallest comparison; docs/results has the whole one",
-        more="--epochs=0.2 --num_searches=1 --output_dir=runs/compared_$RANDOM",
+        more="--epochs=0.2 --output_dir=runs/compared_$RANDOM",
     ),
-    _Change(r"compare.search.*ablation", "one search each", more="--num_ablation_searches=1"),
+    _Change("compare.search.*ablation", "one search each", more="--num_ablation_searches=1"),
     _Change(
         "compare.search.*compare_quickstart",
         "with few networks",
-        more="--train_epochs=0.2 --num_random=2 --num_noise_networks=1 --num_noise_seeds=2 "
-        "--nofidelity --noevolution",
+        more="--num_searches=1 --train_epochs=0.2 --num_random=2 --num_noise_networks=1 "
+        "--num_noise_seeds=2 --nofidelity --noevolution",
     ),
     _Change(
         r"benchmarks\.search_step",
