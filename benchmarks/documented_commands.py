@@ -66,6 +66,7 @@ class _Change(NamedTuple):
 
 _FEW_STEPS = "--train_batch_size=8 --epochs=0.1"
 _FEW_SEARCH_STEPS = f"{_FEW_STEPS} --rl_batch_size_multiplier=1 --iterations_per_loop=1"
+_OF_COCO = "--epochs=0.5"  # Its small edition has 60 images.
 _CHANGES = (
     _Change("--distribution_strategy=tpu(?!.*runs/mobilenet_v3)", "no TPU here", exit_code=2),
     _Change("--backend=adb", "no phone here", exit_code=2),
@@ -95,6 +96,7 @@ _CHANGES = (
         f"{_FEW_SEARCH_STEPS}",
     ),
     _Change(r"detection.train_eval.*coco", "a few steps in place of days", more=_FEW_STEPS),
+    _Change("coco", "", more=_OF_COCO),
     _Change(
         "--backbone_checkpoint",
         "a few steps; the classifier is trained before",
@@ -190,7 +192,7 @@ def _prepared(statement: str) -> tuple[str, list[str], int]:
     reasons, exit_code = [], 0
     for change in _CHANGES:
         if re.search(change.pattern, one_line, re.DOTALL):
-            reasons.append(change.why)
+            reasons += [change.why] if change.why else []
             exit_code = max(exit_code, change.exit_code)
             # In a loop before what puts it into the background, else at the end.
             text = re.sub(r"( &\ndone\nwait)?\Z", rf" {change.more}\1", text, count=1).rstrip()
