@@ -120,7 +120,8 @@ _CHANGES = (
         "compare.search.*compare_quickstart",
         "with few networks",
         more="--num_searches=1 --train_epochs=0.2 --num_random=2 --num_noise_networks=1 "
-        "--num_noise_seeds=2 --nofidelity --noevolution",
+        "--num_noise_seeds=2 --nofidelity --evolution_population_size=4 "
+        "--evolution_num_generations=1 --evolution_num_parents=2",
     ),
     _Change(
         r"benchmarks\.search_step",
