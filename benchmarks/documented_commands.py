@@ -131,6 +131,11 @@ _CHANGES = (
     _Change(r"benchmarks\.soak", "once in place of 20 times", more="--num_kills=1 --epochs=0.3"),
     _Change(r"benchmarks\.controller_study", "in 3 minutes", more="--steps=300"),
     _Change("SHARED/run", "on one machine"),
+    _Change(
+        "detection.calibrate_cost_model",
+        "fewer measurements",
+        more="--num_passes=1 --num_fit_networks=4 --num_validation_networks=4",
+    ),
 )
 
 # What stands for something of the reader's, by what the command says beside it.
