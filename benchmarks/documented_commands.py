@@ -51,6 +51,7 @@ _PAGES = (
 )
 _COMMAND = r"(?:\$ )?(?:make|python|tunas-[a-z-]+|pip) |(?:for|export|cd|mkdir) "
 _TIME_LIMIT_SECONDS = 3600
+_OF_THIS_MACHINE = "WARNING: Location |Looking in |  Stored in directory: "
 _FIRST_LINES, _LAST_LINES = 6, 14
 
 
@@ -261,8 +262,9 @@ def _make_data(environment: dict[str, str]) -> None:
 def _shown(printed: str) -> list[str]:
     """The first and the last lines; of a line that was written over, the last state."""
     lines = [line.rpartition("\r")[2].rstrip() for line in printed.split("\n")]
-    # Of the index of packages that this machine has.
-    lines = [line for line in lines if not line.startswith("WARNING: Location ")]
+    # Of the index of packages that this machine has, and of its directories.
+    lines = [line for line in lines if not re.match(_OF_THIS_MACHINE, line)]
+    lines = [line.replace(os.path.expanduser("~"), "~") for line in lines]
     if len(lines) <= _FIRST_LINES + _LAST_LINES + 1:
         return lines
     left_out = f"[... {len(lines) - _FIRST_LINES - _LAST_LINES} lines ...]"
