@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
-__all__ = ["ROOT", "outcomes"]
+__all__ = ["ROOT", "outcomes", "printed_by"]
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -59,3 +59,17 @@ def outcomes(
     if result.returncode != 0:
         return [{"error": result.stderr}] * len(lines)
     return json.loads(result.stdout)
+
+
+def printed_by(module: str, *arguments: str, cwd: pathlib.Path) -> str:
+    """What the command `module`, which has to succeed, prints in a process of its own."""
+    result = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout

@@ -1,30 +1,13 @@
 """The commands of detection, as a user runs them."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
-from command_outcomes import ROOT, outcomes
+from command_outcomes import ROOT, outcomes, printed_by
 
 _SEARCH = f"--flagfile={ROOT}/flags/quickstart_detection.flags"
 _TRAIN = f"--flagfile={ROOT}/flags/quickstart_detection_train.flags"
-
-
-def _run(module: str, *flags: str, cwd) -> str:
-    """What a command that succeeds prints."""
-    result = subprocess.run(
-        [sys.executable, "-m", module, *flags],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
 
 
 @pytest.mark.slow
@@ -32,7 +15,7 @@ def test_from_search_to_average_precision(tmp_path, digit_scenes_dir):
     """Search of a backbone, its analysis, and a detector on it, by the files of the quickstart."""
     data = f"--dataset_dir={digit_scenes_dir}"
     small = ("--image_size=64", "--train_batch_size=16", "--iterations_per_loop=3")
-    printed = _run(
+    printed = printed_by(
         "object_detection.search",
         *(_SEARCH, data, *small, "--epochs=0.6", "--checkpoint_dir=search"),
         cwd=tmp_path,
@@ -45,7 +28,7 @@ def test_from_search_to_average_precision(tmp_path, digit_scenes_dir):
     assert last["model/class_loss"] > 0 and last["model/box_loss"] > 0
 
     found = json.loads(
-        _run(
+        printed_by(
             "tunas_tf.analyze_search",
             *("--checkpoint_dir=search", "--format=json"),
             cwd=tmp_path,
@@ -56,7 +39,7 @@ def test_from_search_to_average_precision(tmp_path, digit_scenes_dir):
 
     train = (_TRAIN, data, *small, "--checkpoint_dir=found")
     train += ("--architecture=search/architecture.json",)
-    printed = _run("object_detection.train_eval", *train, "--epochs=0.3", cwd=tmp_path)
+    printed = printed_by("object_detection.train_eval", *train, "--epochs=0.3", cwd=tmp_path)
     # The search counted the whole detector as it is built.
     assert f"{found['cost']:.0f} multiply-adds" in printed
     assert "on 60 images of test, step 3" in printed
@@ -65,7 +48,9 @@ def test_from_search_to_average_precision(tmp_path, digit_scenes_dir):
     assert (tmp_path / "found" / "detections.png").exists()
 
     # Evaluated again: the same figures, and nothing is trained.
-    again = _run("object_detection.train_eval", *train, "--epochs=0.3", "--mode=eval", cwd=tmp_path)
+    again = printed_by(
+        "object_detection.train_eval", *train, "--epochs=0.3", "--mode=eval", cwd=tmp_path
+    )
     assert "step 3" in again and "about" not in again.splitlines()[-1]
     assert json.loads((tmp_path / "found" / "evaluation.json").read_text()) == evaluation
 
