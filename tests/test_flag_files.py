@@ -230,18 +230,21 @@ def test_searches_of_backbones(values, file):
 
 
 @pytest.mark.parametrize(
-    "file, network",
+    "file, network, expanded",
     [
-        ("ssdlite_mobilenet_v3_like_search", "mobilenet_v3_large"),
-        ("ssdlite_proxylessnas_enlarged_search", "mobilenet_v2"),
-        ("retinanet_proxylessnas_enlarged_search", "mobilenet_v2"),
-        ("ssdlite_mobiledet_edgetpu_search", "mobiledet_edgetpu"),
+        ("ssdlite_mobilenet_v3_like_search", "mobilenet_v3_large_detection", True),
+        ("ssdlite_proxylessnas_enlarged_search", "mobilenet_v2", False),
+        ("retinanet_proxylessnas_enlarged_search", "mobilenet_v2", False),
+        ("ssdlite_mobiledet_edgetpu_search", "mobiledet_edgetpu", False),
     ],
 )
-def test_targets_are_the_costs_of_published_networks(values, file, network):
+def test_targets_are_the_costs_of_published_networks(values, file, network, expanded):
     given = values(f"flags/coco/{file}.flags")
     definition = modeling.define(
-        given["detector"], num_filters=given["num_filters"], separable=given["separable"]
+        given["detector"],
+        num_filters=given["num_filters"],
+        separable=given["separable"],
+        expanded_features=expanded or None,
     )
     architecture = search_space.resolve(search_space.get(network), ())
     cost = modeling.count(definition, architecture, given["image_size"], 81).madds

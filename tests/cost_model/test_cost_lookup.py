@@ -56,7 +56,7 @@ def _with_block(number, **changes) -> spec.SearchSpace:
     "make_space, message",
     [
         (
-            lambda: dataclasses.replace(example_spaces.mixed_space(), name="other"),
+            lambda: dataclasses.replace(_with_block(1, filters=24), name="other"),
             "networks of mixed, not of other",
         ),
         (lambda: _with_block(1, filters=24), "blocks/1/filters was 16 and is 24"),
@@ -77,6 +77,53 @@ def _with_block(number, **changes) -> spec.SearchSpace:
 def test_other_spaces_are_refused(mixed_file, make_space, message):
     with pytest.raises(InputError, match=f"cost model {mixed_file} has figures for .*{message}"):
         cost_model.get(mixed_file, make_space())
+
+
+@pytest.mark.parametrize(
+    "ssd", ["proxylessnas_doubled_every_block_search", "proxylessnas_doubled_every_stride2_search"]
+)
+def test_figures_of_searched_filters_price_spaces_with_fixed_ones(ssd):
+    space = search_space.get(ssd)
+    enlarged = search_space.get("proxylessnas_enlarged_search")
+    of_enlarged = cost_model.get("x86_litert", enlarged)
+    model = cost_model.get("x86_litert", space)
+    num_options = [choice.num_options for choice in search_space.choices_of(space)]
+    generator = np.random.default_rng(0)
+    for _ in range(5):
+        indices = tuple(generator.integers(num_options).tolist())
+        same = search_space.locate(enlarged, search_space.resolve(space, indices))
+        assert float(model.cost(indices)) == pytest.approx(float(of_enlarged.cost(same)))
+    assert cost_model.default_name(space) == "x86_litert"
+    assert model.reference_cost() == pytest.approx(float(model.cost(space.reference_indices)))
+
+
+@pytest.mark.parametrize(
+    "filters, kept",
+    [
+        (spec.OneOf((40, 16), spec.FILTERS), (2, 0)),
+        (spec.OneOf((40, 32), spec.FILTERS), None),
+        (16, None),
+    ],
+)
+def test_options_may_be_left_out_but_not_the_choice(mixed_file, filters, kept):
+    """The third block of `mixed` has a choice of 16, 24 or 40 filters."""
+    mixed = example_spaces.mixed_space()
+    position = next(
+        number
+        for number, choice in enumerate(search_space.choices_of(mixed))
+        if choice.path == "blocks/2/filters"
+    )
+    space = dataclasses.replace(_with_block(2, filters=filters), name="other")
+    if kept is None:
+        with pytest.raises(InputError, match="networks of mixed, not of other"):
+            cost_model.get(mixed_file, space)
+        return
+    model = cost_model.get(mixed_file, space)
+    everything = example_spaces.all_indices(space)
+    there = np.array(everything)
+    there[:, position] = np.take(kept, there[:, position])
+    expected = cost_model.get("madds", mixed, 64, 10).cost(there)
+    np.testing.assert_allclose(model.cost(everything), expected)
 
 
 def test_unknown_names(tmp_path, monkeypatch):

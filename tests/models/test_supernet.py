@@ -12,7 +12,7 @@ from supernets import NUM_CLASSES, images, one_hot, random_indices, standalone
 from tunas_tf import models, search_space
 from tunas_tf.common.errors import InputError
 from tunas_tf.models import basic_modules
-from tunas_tf.search_space import traversal
+from tunas_tf.search_space import spec, traversal
 from tunas_tf.search_space.slots import layer_slots
 
 
@@ -150,6 +150,22 @@ def test_traced_executions_compute_what_eager_mask_execution_does(
         actual_outputs, actual_gradients = run(masks)
         supernets.assert_close(actual_outputs, outputs)
         supernets.assert_close(actual_gradients, gradients)
+
+
+@pytest.mark.parametrize("kind", ["sigmoid", "swish6"])
+@pytest.mark.parametrize("execution", ["mask", "slice"])
+def test_channels_that_are_not_active_are_zeros_at_endpoints(execution, kind):
+    layers = (spec.Conv(3, 2), spec.Activation(kind), spec.Endpoint())
+    blocks = (
+        spec.Block(layers, spec.OneOf((8, 16), spec.FILTERS)),
+        spec.Block((spec.GlobalPool(),), 16),
+    )
+    supernet = models.Supernet(spec.SearchSpace("gated", blocks), 0, execution)
+    for index, active in enumerate((8, 16)):
+        (endpoint,) = supernet(images(), one_hot(supernet.space, (index,))).endpoints
+        assert endpoint.shape[-1] == 16
+        assert np.all(np.any(endpoint[..., :active], axis=(0, 1, 2)))
+        assert not np.any(endpoint[..., active:])
 
 
 def test_other_execution_is_an_error():

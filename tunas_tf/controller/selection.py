@@ -35,7 +35,8 @@ class Selection:
       indices: the network.
       cost: under the cost model.
       log_prob: log-probability of `indices` under independent choices.
-      proven: whether no network that satisfies the rule is more probable.
+      proven: whether no network that satisfies the rule is more probable. Choices without effect,
+        as those within a layer that is skipped, count with their most probable option.
     """
 
     indices: tuple[int, ...]

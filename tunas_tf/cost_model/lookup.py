@@ -15,6 +15,7 @@ from tunas_tf.common.errors import InputError, brief
 from tunas_tf.cost_model import files
 from tunas_tf.cost_model.analytic import analytic
 from tunas_tf.cost_model.published import pixel1
+from tunas_tf.cost_model.restriction import restricted
 from tunas_tf.cost_model.tables import CostModel
 from tunas_tf.search_space import location, spec, traversal
 from tunas_tf.search_space.architecture import Architecture, resolve, to_json
@@ -73,12 +74,15 @@ def get(
       num_classes: outputs of the classifier, for multiply-adds and parameters.
 
     Raises:
-      InputError: there is no such cost model, or it has figures for another space only.
+      InputError: there is no such cost model, or it has figures for other spaces only, none of
+        which has all networks of this one.
     """
     if name in _ANALYTIC:
         return analytic(name, space, image_size, num_classes)
     models = {model.space.name: model for model in _figures(name)}
     if space.name not in models:
+        for model in filter(None, (restricted(model, space) for model in models.values())):
+            return model
         raise InputError(
             f"the cost model {name} has figures for networks of {', '.join(models)}, not of "
             f"{space.name}; {_ADVICE}."

@@ -3,7 +3,7 @@
 from tunas_tf.layers.activations import activation
 from tunas_tf.layers.convolution import MaskedConv2D, MaskedDepthwiseConv2D
 from tunas_tf.layers.initializers import DepthwiseHeNormal
-from tunas_tf.layers.masking import Sliced, widen
+from tunas_tf.layers.masking import Sliced, active_part, widen
 from tunas_tf.layers.normalization import MaskedBatchNormalization
 from tunas_tf.layers.squeeze_excite import MaskedSqueezeExcite
 from tunas_tf.layers.switch import Switch, switch
@@ -19,6 +19,7 @@ __all__ = [
     "Switch",
     "Zero",
     "activation",
+    "active_part",
     "switch",
     "widen",
 ]

@@ -171,12 +171,21 @@ class SqueezeExcite(tf_keras.layers.Layer):
 class Function(tf_keras.layers.Layer):
     """A function without weights."""
 
-    def __init__(self, function: Callable[[tf.Tensor], tf.Tensor]):
+    def __init__(self, function: Callable[[tf.Tensor], tf.Tensor], keeps_zeros: bool = True):
+        """
+        Args:
+          function: of a feature map.
+          keeps_zeros: whether channels of zeros, as those that are not active, stay zeros.
+        """
         super().__init__()
         self.function = function
+        self.keeps_zeros = keeps_zeros
 
     def call(self, inputs, masks, input_width: Width, output_width: Width):
-        return self.function(inputs), tf.zeros([])
+        outputs = self.function(inputs)
+        if not self.keeps_zeros:
+            outputs = layers.active_part(outputs, {3: output_width.active})
+        return outputs, tf.zeros([])
 
     def weights_at(self, indices, input_filters, filters) -> Weights:
         return {}

@@ -71,7 +71,9 @@ class Builder:
                 ),
             )
         if isinstance(node, spec.Activation):
-            return Function(layers.activation(node.kind))
+            activation = layers.activation(node.kind)
+            # The sigmoid of 0 is a half.
+            return Function(activation, keeps_zeros=float(activation(tf.zeros([]))) == 0)
         if isinstance(node, spec.GlobalPool):
             return Function(lambda x: tf.reduce_mean(x, axis=[1, 2], keepdims=True))
         if isinstance(node, spec.Zero):
