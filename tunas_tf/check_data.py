@@ -4,9 +4,11 @@
 
 Lists the splits as search and train_eval use them, reads --num_examples of the training and
 of the test images, spread over the files, and measures how fast training reads on this
-machine. --num_examples=0 reads every image, which proves that all files are whole. Ends with
-exit code 2 and one line if something is missing or broken: trainings go on without the images
-that cannot be decoded, and only say how many there are.
+machine. --num_examples=0 reads every image, which proves that all files are whole, and counts
+the images of each class; of an image folder they are always counted. Warns of what makes a
+dataset less useful: classes of few images, photos that are not stored upright. Ends with exit
+code 2 and one line if something is missing or broken: trainings go on without the images that
+cannot be decoded, and only say how many there are.
 """
 
 from absl import flags

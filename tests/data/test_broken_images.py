@@ -1,5 +1,6 @@
 """Images that cannot be decoded: left out when a folder is opened, survived when they slip in."""
 
+import io
 import os
 import pathlib
 
@@ -8,6 +9,7 @@ import interrupted_runs
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from tunas_tf import data
 from tunas_tf.common.errors import InputError
@@ -28,6 +30,12 @@ def _noise_jpeg(seed: int) -> bytes:
 
 def _png() -> bytes:
     return tf.io.encode_png(np.zeros((5, 5, 3), np.uint8)).numpy()
+
+
+def _bmp(mode: str) -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, (9, 5)).save(file, "BMP")
+    return file.getvalue()
 
 
 def _broken_inside() -> bytes:
@@ -68,6 +76,9 @@ def _load(folder, on_broken="skip"):
         (b"", False),
         (b"<html>not found</html>" * 40, False),
         (b"BM" + bytes(60), False),
+        (_bmp("RGB"), True),
+        (_bmp("L"), True),
+        (_bmp("1"), False),  # TensorFlow decodes no BMPs of one bit per pixel.
         (tf.io.encode_jpeg(np.zeros((1, 1, 3), np.uint8)).numpy(), True),
     ],
 )

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tunas_tf import data
 from tunas_tf.common.errors import InputError
+from tunas_tf.data.folder_files import Ignored
 from tunas_tf.data.image_folder import FolderSource
 
 
@@ -86,6 +87,60 @@ def test_files_that_are_not_images_are_passed_over(flat):
         2,
         50,
     )
+
+
+@pytest.mark.parametrize("name", [".thumbnails", ".ipynb_checkpoints", "@eaDir"])
+def test_hidden_folders_hold_no_images(flat, name):
+    before = FolderSource(str(flat))
+    for place in (flat, flat / "cat", flat / "cat" / "old"):
+        _write(place / name, 3, brightness=200)
+    _write(flat / "dog" / name / "inner", 3, brightness=200)
+    source = FolderSource(str(flat))
+    for split in source.splits:
+        assert _values(source, split) == _values(before, split)
+
+
+def test_what_is_ignored(flat, tmp_path_factory):
+    assert FolderSource(str(flat)).ignored() == Ignored({}, 0, 0, [])
+    for place in ("cat/a.webp", "cat/b.WEBP", "dog/inner/c.gif", "dog/notes", "list.csv"):
+        (flat / place).parent.mkdir(exist_ok=True)
+        (flat / place).write_bytes(b"")
+    (flat / "cat" / ".DS_Store").write_bytes(b"")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    _write(elsewhere, 3)
+    (flat / "cat" / "more").symlink_to(elsewhere)
+    _write(flat, 2)
+    assert FolderSource(str(flat)).ignored() == Ignored(
+        files={".webp": 2, ".gif": 1, "": 1, ".csv": 1}, outside=2, links=1, folders=[]
+    )
+
+
+def test_what_is_ignored_beside_training_and_test(divided):
+    _write(divided / "test" / "cat", 1)
+    _write(divided / "test" / "dog", 1)
+    _write(divided / "train", 4)
+    (divided / "test" / "dog" / "a.tiff").write_bytes(b"")
+    # Its files are not listed: the folder is named.
+    (divided / "val" / "dog" / "a.heic").write_bytes(b"")
+    (divided / ".git").mkdir()
+    assert FolderSource(str(divided)).ignored() == Ignored({".tiff": 1}, 4, 0, ["val"])
+
+
+def test_classes_that_are_links(flat, tmp_path_factory):
+    """They are read, so they are not among what is ignored."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    _write(elsewhere, 10)
+    (elsewhere / "a.gif").write_bytes(b"")
+    (flat / "bird").symlink_to(elsewhere)
+    source = FolderSource(str(flat))
+    assert source.class_names == ("bird", "cat", "dog")
+    assert source.ignored() == Ignored({".gif": 1}, 0, 0, [])
+
+
+def test_labels_without_reading(flat):
+    source = FolderSource(str(flat))
+    for split in source.splits:
+        assert source.labels(split) == [label for _, label in _values(source, split)]
 
 
 def test_batches(divided):

@@ -212,6 +212,100 @@ def test_folder_with_a_broken_image(tmp_path):
     assert test.broken[0].problem == "Input is empty"
 
 
+def _write_images(directory, number, suffix=".jpg", **options):
+    directory.mkdir(parents=True)
+    for i in range(number):
+        Image.new("RGB", (12, 10)).save(directory / f"{i}{suffix}", **options)
+
+
+def test_class_sizes_of_a_folder(tmp_path):
+    """Counted of all images, however few are read."""
+    for name, number in (("common", 300), ("middle", 60), ("rare", 6)):
+        _write_images(tmp_path / name, number)
+    found = _inspect("image_folder", tmp_path, 3)
+    splits = {split.name: split.num_examples for split in found.splits}
+    assert {name: sum(sizes.values()) for name, sizes in found.class_sizes.items()} == splits
+    assert found.class_sizes["train"] == {0: 270, 1: 54, 2: 5}
+    assert found.class_sizes["test"] == {0: 30, 1: 6, 2: 1}
+    dataset = found.dataset
+    rewarded = [
+        pathlib.Path(dataset.source.file_of("train", i)).parent.name
+        for i in range(dataset.num_examples("search_validation"))
+    ]
+    sizes = [rewarded.count(name) for name in ("common", "middle", "rare")]
+    assert found.class_sizes["search_validation"] == dict(enumerate(sizes))
+    fewest = f"({('middle', 'rare')[sizes[1] > sizes[2]]}: {min(sizes)})"
+    text = inspection_report.to_text(found)
+    assert "\n  test               1 (rare) to 30 (common)\n" in text
+    assert "warning: 1 of 3 classes have fewer than 5 images in test (rare: 1), too few" in text
+    described = inspection_report.to_json(found)
+    assert described["splits"]["test"]["class_sizes"] == {
+        "smallest": ("rare", 1), "largest": ("common", 30)
+    }  # fmt: skip
+    reward, test = described["warnings"]
+    assert f"in search_validation {fewest}, too few" in reward and "--reward_fraction" in reward
+    assert "in test (rare: 1)" in test and "--reward_fraction" not in test
+
+
+def test_class_sizes_of_other_datasets_are_known_once_all_is_read(tmp_path):
+    image = _encoded((20, 30), "PNG")
+    _store(tmp_path, {"train": [(image, i % 2) for i in range(40)], "test": [(image, 0)] * 5})
+    found = _inspect("photos", tmp_path, 0)
+    assert found.class_sizes["train"] == {0: 20, 1: 20, 2: 0}
+    assert found.class_sizes["test"] == {0: 5, 1: 0, 2: 0}
+    parts = [found.class_sizes[name] for name in ("search_train", "search_validation")]
+    assert {label: parts[0][label] + parts[1][label] for label in range(3)} == {0: 20, 1: 20, 2: 0}
+    assert sum(parts[1].values()) == 4
+    assert "2 of 3 classes have fewer than 5 images in test (1: 0)" in (
+        inspection_report.to_text(found)
+    )
+    partly = _inspect("photos", tmp_path, 10)
+    assert list(partly.class_sizes) == ["test"]
+    assert inspection_report.to_json(partly)["splits"]["train"]["class_sizes"] is None
+
+
+def test_a_background_is_no_small_class(imagenet_dir):
+    assert 0 not in _inspect("imagenet2012", imagenet_dir, 0).class_sizes["train"]
+
+
+def test_photos_that_are_not_upright(tmp_path):
+    note = Image.Exif()
+    note[0x0112] = 6
+    for split in ("train", "test"):
+        for name in ("cat", "dog"):
+            _write_images(tmp_path / split / name, 50)
+    _write_images(tmp_path / "train" / "cat" / "turned", 7, exif=note)
+    _write_images(tmp_path / "train" / "cat" / "png", 2, ".png")
+    found = _inspect("image_folder", tmp_path, 0)
+    assert [images.num_turned for images in found.images] == [7, 0]
+    # Sizes, as all else, are those that are stored.
+    assert set(found.images[0].widths) == {12} and set(found.images[0].heights) == {10}
+    text = inspection_report.to_text(found)
+    assert "\n  not upright        7\n" in text and "\n  not upright        0\n" in text
+    (warning,) = inspection_report.to_json(found)["warnings"]
+    assert warning.startswith("7 of the 209 images read are not stored upright (EXIF")
+
+
+def test_ignored_files_are_one_line(tmp_path):
+    for split in ("train", "test"):
+        for name in ("cat", "dog"):
+            _write_images(tmp_path / split / name, 50)
+    found = _inspect("image_folder", tmp_path, 1)
+    assert "\nignored" not in inspection_report.to_text(found)
+    assert inspection_report.to_json(found)["warnings"] == []
+    (tmp_path / "val").mkdir()
+    for extension, number in zip("abcdefg", range(20, 13, -1)):
+        for i in range(number):
+            (tmp_path / "test" / "dog" / f"{i}.{extension}").write_bytes(b"")
+    found = _inspect("image_folder", tmp_path, 1)
+    assert (
+        "\nignored            .a: 20, .b: 19, .c: 18, .d: 17, .e: 16, other extensions: 29, "
+        "unused folders: val\n"
+    ) in inspection_report.to_text(found)
+    ignored = inspection_report.to_json(found)["ignored"]
+    assert ignored["folders"] == ["val"] and ignored["files"][".g"] == 14
+
+
 def test_text(imagenet_dir):
     text = inspection_report.to_text(_inspect("imagenet2012", imagenet_dir, 20))
     lines = [" ".join(line.split()) for line in text.splitlines()]

@@ -47,6 +47,20 @@ def test_decode_gives_three_channels(file_format, mode):
     np.testing.assert_array_equal(decoded, expected)
 
 
+@pytest.mark.parametrize("num_colours", [2, 256])
+def test_bmp_with_a_palette(num_colours):
+    random = np.random.default_rng(0)
+    image = Image.fromarray(random.integers(0, num_colours, (5, 7), np.uint8), "P")
+    image.putpalette(random.integers(0, 256, 3 * num_colours).tolist())
+    file = io.BytesIO()
+    image.save(file, "BMP")
+    encoded = tf.constant(file.getvalue())
+    expected = np.array(image.convert("RGB"))
+    np.testing.assert_array_equal(preprocessing.decode(encoded), expected)
+    (mapped,) = tf.data.Dataset.from_tensors(encoded).map(preprocessing.decode)
+    np.testing.assert_array_equal(mapped, expected)
+
+
 @pytest.mark.parametrize(
     ("size", "image_size", "window"),
     [

@@ -1,6 +1,7 @@
 """The figures of a space, for a space that has fewer options."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,7 +19,7 @@ def restricted(model: CostModel, space: spec.SearchSpace) -> CostModel | None:
     theirs, ours = traversal.choices_of(model.space), traversal.choices_of(space)
     if len(theirs) != len(ours) or model.space.filter_base != space.filter_base:
         return None
-    kept = []
+    kept: list[Sequence[int]] = []
     for their, our in zip(theirs, ours):
         options = their.one_of.choices
         if our.num_options == their.num_options:

@@ -26,6 +26,9 @@ _FILES_AT_ONCE = 256
 _MAX_NAMED = 10
 _TAIL_BYTES = 512
 
+# Of a pixel of a BMP that TensorFlow may be able to decode.
+_BMP_BITS = (8, 24, 32)
+
 # First bytes of a format, and what is among the last ones of a whole file. Programs that write
 # JPEGs may put a few bytes of their own behind the end.
 _FORMATS = {
@@ -50,9 +53,10 @@ def _looks_whole(path: str) -> bool:
         if not stat.S_ISREG(status.st_mode):
             raise OSError(None, "it is no regular file")
         with open(descriptor, "rb", buffering=0, closefd=False) as file:
-            head = file.read(8)
-            if head.startswith(b"BM"):  # Its length stands in the file.
-                return int.from_bytes(head[2:6], "little") == status.st_size
+            head = file.read(30)
+            if head.startswith(b"BM"):  # Its length and its bits per pixel stand in the file.
+                length, bits = head[2:6], int.from_bytes(head[28:30], "little")
+                return int.from_bytes(length, "little") == status.st_size and bits in _BMP_BITS
             file.seek(max(0, status.st_size - _TAIL_BYTES))
             tail = file.read(_TAIL_BYTES)
     finally:

@@ -6,12 +6,11 @@ import os
 import tensorflow as tf
 
 from tunas_tf.common.errors import InputError, one_line
-from tunas_tf.data import image_check, order
+from tunas_tf.data import folder_files, image_check, order
 from tunas_tf.data.image_source import Part
 
 __all__ = ["FolderSource"]
 
-_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp")
 _TEST_NAMES = ("test", "validation", "val")
 
 # Share of each class that is kept for the test split if the directory has no splits.
@@ -21,12 +20,12 @@ _TEST_FRACTION = 0.1
 class FolderSource:
     """The images below a directory, in one of two layouts.
 
-    - `directory/<class>/*.jpg`: a tenth of each class, chosen by a hash of the file's
-      name and so the same every time, is the test split.
+    - `directory/<class>/*.jpg`: a tenth of each class, those with the smallest hashes of
+      their names, is the test split: the same every time, as long as the files stay the same.
     - `directory/train/<class>/*.jpg` with `directory/test`, `validation` or `val`.
 
-    Images are .jpg, .jpeg, .png or .bmp, in any depth below their class. Classes are
-    numbered in the order of their names.
+    Images are .jpg, .jpeg, .png or .bmp, in any depth below their class, but in no hidden
+    directory (`folder_files`). Classes are numbered in the order of their names.
 
     An `ImageSource` whose class names are those of the class directories; images may differ
     in size. Files whose first or last bytes show that they hold no image are left out (see
@@ -54,6 +53,8 @@ class FolderSource:
                 f"the image folder {directory} does not exist; give a directory with one "
                 "sub-directory of images for each class."
             )
+        self._directory = directory
+        self._split_names: tuple[str, ...] = ()
         train_directory = os.path.join(directory, "train")
         if os.path.isdir(train_directory):
             test_directory = _find_test_directory(directory)
@@ -61,6 +62,7 @@ class FolderSource:
             _check_same_classes(directory, train, test)
             train, test = _without_broken(directory, on_broken, train, test)
             self._test_name = os.path.basename(test_directory)
+            self._split_names = ("train", self._test_name)
         else:
             train, test = _divide(
                 *_without_broken(directory, on_broken, _images_by_class(directory))
@@ -75,6 +77,12 @@ class FolderSource:
 
     def num_examples(self, split: str) -> int:
         return len(self._examples[split])
+
+    def labels(self, split: str) -> list[int]:
+        return [label for _, label in self._examples[split]]
+
+    def ignored(self) -> folder_files.Ignored:
+        return folder_files.find_ignored(self._directory, self._split_names)
 
     def parts(self, split: str) -> list[Part]:
         # Classes are mixed: any stretch shows all of them, and files can be opened anywhere.
@@ -130,7 +138,7 @@ def _images_by_class(directory: str) -> dict[str, list[tuple[str, str]]]:
     names = sorted(
         entry.name
         for entry in os.scandir(directory)
-        if entry.is_dir() and not entry.name.startswith(".")
+        if entry.is_dir() and not folder_files.is_hidden(entry.name)
     )
     for name in names:
         _require_utf8(os.path.join(directory, name))
@@ -145,7 +153,7 @@ def _images_by_class(directory: str) -> dict[str, list[tuple[str, str]]]:
     if empty:
         raise InputError(
             f"the class {empty[0]} in {directory} has no images; add some "
-            f"({', '.join(_EXTENSIONS)}) or remove its folder."
+            f"({', '.join(folder_files.EXTENSIONS)}) or remove its folder."
         )
     return images
 
@@ -184,10 +192,9 @@ def _without_broken(directory: str, on_broken: str, *parts: dict) -> list[dict]:
 def _images_below(class_directory: str, name: str) -> list[tuple[str, str]]:
     paths = [
         os.path.join(parent, file)
-        for parent, _, files in os.walk(class_directory)
+        for parent, _, files in folder_files.walk(class_directory)
         for file in files
-        # macOS leaves "._photo.jpg" files that hold no image.
-        if file.lower().endswith(_EXTENSIONS) and not file.startswith(".")
+        if folder_files.is_image(file)
     ]
     for path in paths:
         _require_utf8(path)

@@ -1,9 +1,11 @@
 """What the pipelines need to know of a place where encoded images come from."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import tensorflow as tf
 
+from tunas_tf.data.folder_files import Ignored
 from tunas_tf.data.splits import SplitSource
 
 __all__ = ["ImageSource", "Part"]
@@ -38,6 +40,12 @@ class ImageSource(SplitSource, Protocol):
 
     @property
     def remedy(self) -> str: ...
+
+    def labels(self, split: str) -> Sequence[int] | None:
+        """Of all examples, in order; None if they have to be read to know it."""
+
+    def ignored(self) -> Ignored | None:
+        """Files of the user that are not used; None if the files are the dataset's own."""
 
     def parts(self, split: str) -> list[Part]:
         """The whole split in parts, none empty. Within one, `examples` come in order of index."""

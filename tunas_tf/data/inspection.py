@@ -5,14 +5,16 @@ import dataclasses
 import math
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 import tqdm
 
 from tunas_tf.common.errors import InputError
-from tunas_tf.data import preprocessing
+from tunas_tf.data import exif, preprocessing
 from tunas_tf.data.classification import ClassificationDataset
+from tunas_tf.data.conventions import conventions_of
+from tunas_tf.data.folder_files import Ignored
 from tunas_tf.data.image_source import Part
 
 __all__ = ["BrokenImage", "ImagesRead", "Inspection", "SplitFiles", "inspect"]
@@ -70,6 +72,7 @@ class ImagesRead:
       labels: label -> number of images.
       heights, widths: of the images in pixels, in ascending order.
       formats: "JPEG", "PNG", "BMP", "GIF" or "other" -> number of images.
+      num_turned: images that are not stored upright, as their EXIF orientation says.
       broken: the images that cannot be decoded; they are counted as read and nowhere else.
     """
 
@@ -80,6 +83,7 @@ class ImagesRead:
     heights: list[int]
     widths: list[int]
     formats: dict[str, int]
+    num_turned: int
     broken: list[BrokenImage]
 
 
@@ -91,6 +95,9 @@ class Inspection:
       dataset: that was looked at.
       splits: all that it has.
       images: what was read of "train" and, if there is one, of "test".
+      class_sizes: split -> label -> number of images; only of splits where it is known, as all
+        images were read or their folders say it. A background is no class here.
+      ignored: files that are not used; None if the dataset's files are no image folder.
       images_per_second: that training reads, decodes, augments and resizes on this machine;
         None if there are broken images.
     """
@@ -98,6 +105,8 @@ class Inspection:
     dataset: ClassificationDataset
     splits: list[SplitFiles]
     images: list[ImagesRead]
+    class_sizes: dict[str, dict[int, int]]
+    ignored: Ignored | None
     images_per_second: float | None
 
 
@@ -134,7 +143,7 @@ def _stretches(parts: list[Part], num_examples: int) -> Iterator[tuple[int, int]
 def _look(encoded: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """(first bytes, [height, width, label]) of an image, after decoding all of it."""
     height, width, _ = tf.unstack(tf.shape(preprocessing.decode(encoded)))
-    return tf.strings.substr(encoded, 0, 4), tf.stack([height, width, label])
+    return tf.strings.substr(encoded, 0, exif.HEAD_BYTES), tf.stack([height, width, label])
 
 
 def _format(first_bytes: bytes) -> str:
@@ -150,13 +159,17 @@ def _reason(error: StopIteration | tf.errors.OpError) -> str:
     return re.sub(r"^(\{\{.*?\}\} )?(Error in .*? Iterator::\S+: )?", "", text).strip(" .")
 
 
-def _read(dataset: ClassificationDataset, split: str, num_examples: int) -> ImagesRead:
+def _read(
+    dataset: ClassificationDataset, split: str, num_examples: int
+) -> tuple[ImagesRead, list[int | None]]:
+    """(what was seen, the label of each example that was read, None of a broken one)."""
     source = dataset.source
     stretches = list(_stretches(source.parts(split), num_examples))
     num_read = sum(stop - start for start, stop in stretches)
-    labels: collections.Counter[int] = collections.Counter()
     formats: collections.Counter[str] = collections.Counter()
+    labels: list[int | None] = []
     heights, widths, broken = [], [], []
+    num_turned = 0
     # A bar only on a terminal, and only if it takes long.
     progress = tqdm.tqdm(total=num_read, desc=split, unit="img", delay=2, leave=False, disable=None)
     with progress:
@@ -166,11 +179,12 @@ def _read(dataset: ClassificationDataset, split: str, num_examples: int) -> Imag
             for index in range(start, stop):
                 progress.update()
                 try:
-                    first_bytes, numbers = next(iterator)
+                    head, numbers = next(iterator)
                 except tf.errors.InvalidArgumentError as error:
                     # This image alone: the iterator goes on with the next.
                     file = source.file_of(split, index)
                     broken.append(BrokenImage(split, index, file, _reason(error)))
+                    labels.append(None)
                 except (tf.errors.OpError, StopIteration) as error:
                     raise InputError(
                         f"the file {source.file_of(split, index)} is damaged, example {index} of "
@@ -180,18 +194,42 @@ def _read(dataset: ClassificationDataset, split: str, num_examples: int) -> Imag
                     height, width, label = numbers.numpy().tolist()
                     heights.append(height)
                     widths.append(width)
-                    labels[label] += 1
-                    formats[_format(first_bytes.numpy())] += 1
-    return ImagesRead(
+                    labels.append(label)
+                    formats[_format(head.numpy())] += 1
+                    num_turned += exif.orientation(head.numpy()) != 1
+    counted = collections.Counter(label for label in labels if label is not None)
+    images = ImagesRead(
         split=split,
         num_read=num_read,
         num_examples=source.num_examples(split),
-        labels=dict(sorted(labels.items())),
+        labels=dict(sorted(counted.items())),
         heights=sorted(heights),
         widths=sorted(widths),
         formats=dict(formats.most_common()),
+        num_turned=num_turned,
         broken=broken,
     )
+    return images, labels
+
+
+def _class_sizes(
+    dataset: ClassificationDataset, names: list[str], labels: dict[str, Sequence[int | None]]
+) -> dict[str, dict[int, int]]:
+    """`Inspection.class_sizes` of the splits `names`.
+
+    Args:
+      dataset: that has the splits.
+      names: of the splits.
+      labels: of "train" and "test", in order; of all examples, or too few to count them.
+    """
+    classes = range(conventions_of(dataset.name).background_class, dataset.num_classes)
+    sizes = {}
+    for name in names:
+        source_split, start, stop = dataset.source_range(name)
+        if len(labels[source_split]) == dataset.source.num_examples(source_split):
+            counted = collections.Counter(labels[source_split][start:stop])
+            sizes[name] = {label: counted[label] for label in classes}
+    return sizes
 
 
 def _images_per_second(dataset: ClassificationDataset) -> float:
@@ -229,6 +267,17 @@ def inspect(dataset: ClassificationDataset, num_examples: int) -> Inspection:
     """
     names = [name for name in _SPLITS if name != "test" or "test" in dataset.source.splits]
     splits = [_split_files(dataset, name) for name in names]
-    images = [_read(dataset, split, num_examples) for split in dataset.source.splits]
-    decoded = not any(read.broken for read in images)
-    return Inspection(dataset, splits, images, _images_per_second(dataset) if decoded else None)
+    images, labels = [], dict[str, Sequence[int | None]]()
+    for split in dataset.source.splits:
+        seen, labels_read = _read(dataset, split, num_examples)
+        images.append(seen)
+        labels[split] = dataset.source.labels(split) or labels_read
+    decoded = not any(seen.broken for seen in images)
+    return Inspection(
+        dataset=dataset,
+        splits=splits,
+        images=images,
+        class_sizes=_class_sizes(dataset, names, labels),
+        ignored=dataset.source.ignored(),
+        images_per_second=_images_per_second(dataset) if decoded else None,
+    )

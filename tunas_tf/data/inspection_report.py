@@ -3,14 +3,26 @@
 import dataclasses
 from typing import Any
 
-from tunas_tf.common.errors import InputError
+from tunas_tf.common.errors import InputError, one_line
 from tunas_tf.data.conventions import conventions_of
+from tunas_tf.data.folder_files import Ignored
 from tunas_tf.data.inspection import ImagesRead, Inspection
 
 __all__ = ["require_usable", "to_json", "to_text"]
 
 # Broken images that are named one by one.
 _MAX_NAMED = 3
+
+# Extensions of ignored files that are named one by one.
+_MAX_EXTENSIONS = 5
+
+# With fewer images of a class, each is 20 percentage points or more of its accuracy.
+_FEW_IMAGES = 5
+
+_ADVICE = {
+    "search_validation": "give more to --reward_fraction, or add images",
+    "test": "add images",
+}
 
 
 def _num_seen(inspection: Inspection, images: ImagesRead) -> int:
@@ -35,6 +47,36 @@ def _epoch_seconds(inspection: Inspection) -> float | None:
     return inspection.dataset.num_examples("train") / inspection.images_per_second
 
 
+def _extremes(inspection: Inspection, sizes: dict[int, int]) -> list[tuple[str, int]]:
+    """(name, number of images) of the smallest and of the largest class."""
+    smallest, largest = min(sizes, key=sizes.__getitem__), max(sizes, key=sizes.__getitem__)
+    names = inspection.dataset.class_names
+    return [(one_line(names[label], 40), sizes[label]) for label in (smallest, largest)]
+
+
+def _warnings(inspection: Inspection) -> list[str]:
+    """What makes a dataset less useful than it seems, a sentence each."""
+    found = []
+    for split, advice in _ADVICE.items():
+        sizes = inspection.class_sizes.get(split, {})
+        if few := [size for size in sizes.values() if size < _FEW_IMAGES]:
+            (name, number), _ = _extremes(inspection, sizes)
+            found.append(
+                f"{len(few):,} of {len(sizes):,} classes have fewer than {_FEW_IMAGES} images in "
+                f"{split} ({name}: {number}), too few to tell how well they are recognised; "
+                f"{advice}."
+            )
+    if num_turned := sum(images.num_turned for images in inspection.images):
+        num_read = sum(images.num_read for images in inspection.images)
+        found.append(
+            f"{num_turned:,} of the {num_read:,} images read are not stored upright (EXIF "
+            "orientation) and are used as they are stored, unlike in an app that turns them; turn "
+            "the files once, with `exiftran -ai`, `mogrify -auto-orient` or Pillow's "
+            "ImageOps.exif_transpose."
+        )
+    return found
+
+
 def to_json(inspection: Inspection) -> dict[str, Any]:
     """For --format=json. Sizes are [min, median, max] in pixels."""
     dataset = inspection.dataset
@@ -49,6 +91,11 @@ def to_json(inspection: Inspection) -> dict[str, Any]:
                 "num_examples": split.num_examples,
                 "num_files": split.num_files,
                 "num_bytes": split.num_bytes,
+                "class_sizes": (
+                    dict(zip(("smallest", "largest"), _extremes(inspection, sizes)))
+                    if (sizes := inspection.class_sizes.get(split.name))
+                    else None
+                ),
             }
             for split in inspection.splits
         },
@@ -62,10 +109,13 @@ def to_json(inspection: Inspection) -> dict[str, Any]:
                 "height": _quantiles(images.heights),
                 "width": _quantiles(images.widths),
                 "formats": images.formats,
+                "num_turned": images.num_turned,
                 "broken": [dataclasses.asdict(image) for image in images.broken],
             }
             for images in inspection.images
         },
+        "ignored": inspection.ignored and dataclasses.asdict(inspection.ignored),
+        "warnings": _warnings(inspection),
         "image_size": dataset.image_size,
         "images_per_second": inspection.images_per_second,
         "epoch_seconds": _epoch_seconds(inspection),
@@ -91,11 +141,40 @@ def _images_lines(inspection: Inspection, images: ImagesRead) -> list[str]:
         "height": f"{sizes(images.heights)} pixels (min / median / max)",
         "width": f"{sizes(images.widths)} pixels",
         "format": formats or "none",
+        "not upright": f"{images.num_turned:,}",
     }
     return [
         f"read {images.num_read:,} of {images.num_examples:,} images of {images.split}",
         *(f"  {name:18} {value}" for name, value in rows.items()),
     ]
+
+
+def _class_sizes_lines(inspection: Inspection) -> list[str]:
+    lines = []
+    for split, sizes in inspection.class_sizes.items():
+        (smallest, fewest), (largest, most) = _extremes(inspection, sizes)
+        value = (
+            f"{fewest:,} of each class"
+            if fewest == most
+            else f"{fewest:,} ({smallest}) to {most:,} ({largest})"
+        )
+        lines.append(f"  {split:18} {value}")
+    return ["", "images of the smallest and of the largest class", *lines] if lines else []
+
+
+def _ignored_text(ignored: Ignored) -> str:
+    """What is ignored, on one line; empty if nothing is."""
+    files = list(ignored.files.items())
+    counts = {
+        **{extension or "no extension": number for extension, number in files[:_MAX_EXTENSIONS]},
+        "other extensions": sum(number for _, number in files[_MAX_EXTENSIONS:]),
+        "images outside of class folders": ignored.outside,
+        "linked folders": ignored.links,
+    }
+    parts = [f"{name}: {number:,}" for name, number in counts.items() if number]
+    if ignored.folders:
+        parts.append(f"unused folders: {one_line(' '.join(ignored.folders))}")
+    return ", ".join(parts)
 
 
 def to_text(inspection: Inspection) -> str:
@@ -114,6 +193,9 @@ def to_text(inspection: Inspection) -> str:
         )
     if len(inspection.images) == 1:
         lines.append("test               none: this dataset has no images to test with")
+    if inspection.ignored and (ignored := _ignored_text(inspection.ignored)):
+        lines.append(f"ignored            {ignored}")
+    lines += _class_sizes_lines(inspection)
     for images in inspection.images:
         lines += ["", *_images_lines(inspection, images)]
     epoch_seconds = _epoch_seconds(inspection)
@@ -125,6 +207,8 @@ def to_text(inspection: Inspection) -> str:
             f"{_duration(epoch_seconds)} for each epoch of "
             f"{dataset.num_examples('train'):,} images",
         ]
+    if warnings := _warnings(inspection):
+        lines += ["", *(f"warning: {warning}" for warning in warnings)]
     return "\n".join(lines)
 
 

@@ -36,13 +36,31 @@ _CROP_MARGIN = 32
 _MAX_SHIFT = 4
 
 
+def _palette(bmp: tf.Tensor) -> tf.Tensor:
+    """The colours of a BMP of 8 bits per pixel, uint8 [number of colours, 3].
+
+    They are (blue, green, red, 0), and lie between the header, which follows 14 bytes and
+    begins with its length, and the pixels, whose place is at byte 10.
+    """
+    pixels_start, header_length = tf.unstack(
+        tf.io.decode_raw(tf.strings.substr(bmp, 10, 8), tf.int32), num=2
+    )
+    start = 14 + header_length
+    colours = tf.io.decode_raw(tf.strings.substr(bmp, start, pixels_start - start), tf.uint8)
+    return tf.reshape(colours, [-1, 4])[:, 2::-1]
+
+
 def decode(encoded: tf.Tensor) -> tf.Tensor:
     """JPEG, PNG, BMP or GIF bytes -> uint8 [height, width, 3]."""
 
     def from_bmp():
         # 1, 3 or 4 channels: unlike the other decoders this one does not convert them.
         pixels = tf.io.decode_bmp(encoded)[..., :3]
-        return tf.broadcast_to(pixels, tf.concat([tf.shape(pixels)[:2], [3]], axis=0))
+        return tf.cond(
+            tf.shape(pixels)[2] == 1,
+            lambda: tf.gather(_palette(encoded), tf.cast(pixels[..., 0], tf.int32)),
+            lambda: pixels,
+        )
 
     def from_others():
         return tf.io.decode_image(encoded, channels=3, expand_animations=False)

@@ -89,6 +89,12 @@ class TfdsSource:
     def num_examples(self, split: str) -> int:
         return self._info(split).num_examples
 
+    def labels(self, split: str) -> None:
+        return None
+
+    def ignored(self) -> None:
+        return None
+
     def parts(self, split: str) -> list[Part]:
         info = self._info(split)
         stops = list(itertools.accumulate(info.shard_lengths))
