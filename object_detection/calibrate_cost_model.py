@@ -7,8 +7,9 @@
 As tunas_tf.calibrate_cost_model does for classifiers: it measures the pieces of the backbones
 at --image_size, the heads for all widths of the feature maps that they are built on, and a few
 whole detectors with raw outputs, which set the scale. The cost model is then compared with other
-whole detectors: its error is printed, kept in the file, and drawn as mine.png. It is a cost model
-of this detector, with this number of classes, at this size.
+whole detectors, that of the reference network of the space among them: its error is printed, kept
+in the file, and drawn as mine.png. It is a cost model of this detector, with this number of
+classes, at this size.
 
 Every measurement is appended to mine.measurements.jsonl at once; the same command again
 continues where it was stopped.

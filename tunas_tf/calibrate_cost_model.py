@@ -5,8 +5,9 @@
 
 Measures the pieces that the networks of a search space consist of, one by one, and a few
 whole networks. Pieces that were not measured are predicted from those that were. The cost
-model is then compared with other whole networks, which took no part in the fit: its error is
-printed, kept in the file, and drawn as mine.png.
+model is then compared with other whole networks, which took no part in the fit, the reference
+network of the space among them: its error is printed, kept in the file, and drawn as mine.png. A
+cost model that is not to be trusted is a warning.
 
 Every measurement is appended to mine.measurements.jsonl at once; the same command again
 continues where it was stopped.

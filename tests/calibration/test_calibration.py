@@ -1,5 +1,6 @@
 """Calibration against a device whose latencies are known by a formula."""
 
+import dataclasses
 import json
 import os
 
@@ -38,13 +39,14 @@ def unit_ms(unit) -> float:
     return sum(map(formula_ms, unit.operations()))
 
 
-def network_ms(space, indices) -> float:
-    """In a network everything takes 0.9 of the time, and a run costs 0.2 ms."""
+def network_ms(space, indices, overhead_ms=0.0) -> float:
+    """In a network everything takes 0.9 of the time without its overhead, and a run 0.2 ms."""
     slots = units.unit_slots(space, 224, 1001)
-    return 0.2 + 0.9 * sum(unit_ms(unit) for unit in units.units_of(space, slots, indices))
+    pieces = [unit_ms(unit) for unit in units.units_of(space, slots, indices)]
+    return 0.2 + sum(max(0.0, 0.9 * piece - overhead_ms) for piece in pieces)
 
 
-def calibrate(ssd, max_units, path, noise=0.0):
+def calibrate(ssd, max_units, path, noise=0.0, overhead_ms=0.0):
     space = search_space.get(ssd)
     chosen = plan.make_plan(space, 224, 1001, max_units, 12, 24, seed=0)
     log = MeasurementLog(str(path), SETTINGS)
@@ -55,17 +57,16 @@ def calibrate(ssd, max_units, path, noise=0.0):
             log.append(plan.key_of(unit), number, unit_ms(unit) * factor)
         for network in chosen.networks:
             factor = np.exp(noise * generator.normal())
-            log.append(plan.key_of(network), number, network_ms(space, network.indices) * factor)
-    model = fitting.fit_cost_model(
+            latency_ms = network_ms(space, network.indices, overhead_ms)
+            log.append(plan.key_of(network), number, latency_ms * factor)
+    fit = fitting.fit_cost_model(
         "imaginary", space, chosen, log, image_size=224, num_classes=1001, num_passes=2
     )
-    return space, chosen, model, fitting.validate(model, chosen, log, 2)
+    return space, chosen, fit, fitting.validate(fit, chosen, log, 2)
 
 
 def test_all_pieces_measured_gives_the_exact_latency(tmp_path):
-    space, chosen, model, validation = calibrate(
-        "proxylessnas_search", 10**6, tmp_path / "log.jsonl"
-    )
+    space, chosen, fit, validation = calibrate("proxylessnas_search", 10**6, tmp_path / "log.jsonl")
     # By hand: 5 blocks of 6 first and 6 further bottlenecks, 6 in the last, 3 separable
     # convolutions, stem, head and classifier.
     assert chosen.num_possible_units == len(chosen.units) == 5 * 12 + 6 + 3 + 3
@@ -73,33 +74,58 @@ def test_all_pieces_measured_gives_the_exact_latency(tmp_path):
     num_options = [choice.num_options for choice in search_space.choices_of(space)]
     for _ in range(5):
         indices = generator.integers(num_options)
-        assert float(model.cost(indices)) == pytest.approx(network_ms(space, indices), rel=1e-3)
+        expected = network_ms(space, indices)
+        assert float(fit.cost_model.cost(indices)) == pytest.approx(expected, rel=1e-3)
+    assert fit.scale == pytest.approx(0.9, rel=1e-3) and fit.num_raised == 0
     assert validation.r_squared > 0.999
     assert validation.mean_absolute_percentage_error < 0.1
     assert validation.rank_correlation > 0.99
+    assert validation.warning is None
+
+
+def test_no_piece_costs_less_than_nothing(tmp_path):
+    """Pieces that take less alone than each has of overhead take no time in a network."""
+    overhead_ms = 0.6
+    space, chosen, fit, validation = calibrate(
+        "proxylessnas_search", 10**6, tmp_path / "log.jsonl", overhead_ms=overhead_ms
+    )
+    below = [unit for unit in chosen.units if 0.9 * unit_ms(unit) < overhead_ms]
+    assert 5 < len(below) == fit.num_raised < len(chosen.units) - 5
+    assert validation.num_raised == fit.num_raised and validation.scale == fit.scale
+    assert min(float(table.values.min()) for table in fit.cost_model.tables) == 0
+    # Those above it have their exact latency all the same.
+    for indices in (network.indices for network in chosen.validation_networks):
+        expected = network_ms(space, indices, overhead_ms)
+        assert float(fit.cost_model.cost(indices)) == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_validation_knows_the_reference_network_and_the_range(tmp_path):
+    space, chosen, fit, validation = calibrate(
+        "proxylessnas_search", 40, tmp_path / "log.jsonl", noise=0.05
+    )
+    log = MeasurementLog(str(tmp_path / "log.jsonl"), SETTINGS)
+    reference = search_space.resolve(space, space.reference_indices)
+    measured = log.latency_ms(plan.key_of(reference), 2)
+    estimated = float(fit.cost_model.cost(space.reference_indices))
+    assert (validation.measured_ms[0], validation.estimated_ms[0]) == (measured, estimated)
+    assert validation.reference_error_percent == pytest.approx(100 * (estimated / measured - 1))
+    latencies = [log.latency_ms(plan.key_of(network), 2) for network in chosen.networks]
+    assert validation.range_ms == (min(latencies), max(latencies))
+    swapped = dataclasses.replace(
+        chosen,
+        fit_networks=chosen.validation_networks,
+        validation_networks=chosen.fit_networks,
+    )
+    assert fitting.validate(fit, swapped, log, 2).range_ms == validation.range_ms
 
 
 @pytest.mark.parametrize("ssd", ["proxylessnas_enlarged_search", "mobilenet_v3_like_search"])
 def test_a_part_of_the_pieces_predicts_the_others(ssd, tmp_path):
-    _, chosen, model, validation = calibrate(ssd, 400, tmp_path / "log.jsonl", noise=0.05)
+    _, chosen, fit, validation = calibrate(ssd, 400, tmp_path / "log.jsonl", noise=0.05)
     assert chosen.num_possible_units > 4 * len(chosen.units) == 1600
     assert validation.r_squared > 0.97
     assert validation.mean_absolute_percentage_error < 5
-    assert model.unit == "ms" and model.image_size == 224
-
-
-def test_networks_of_the_validation_take_no_part_in_the_fit():
-    chosen = plan.make_plan(search_space.get("quickstart_search"), 64, 10, 50, 12, 24, seed=3)
-    fit, validation = (
-        {network.indices for network in networks}
-        for networks in (chosen.fit_networks, chosen.validation_networks)
-    )
-    assert len(fit) == 12 and len(validation) == 24 and not fit & validation
-
-
-def test_a_space_with_too_few_networks_is_refused():
-    with pytest.raises(InputError, match="too few different networks .1 were found"):
-        plan.make_plan(search_space.get("mobilenet_v2"), 64, 10, 50, 12, 24, seed=3)
+    assert fit.cost_model.unit == "ms" and fit.cost_model.image_size == 224
 
 
 def test_fit_is_exact_for_latencies_of_its_own_form():

@@ -31,6 +31,7 @@ def test_latencies_of_this_machine_price_networks(tmp_path):
     assert len(log.splitlines()) == 1 + 3 + 3 + 3  # What is measured is said first.
     provenance = json.loads((tmp_path / "mine.json").read_text())["provenance"]
     assert "mean absolute" in provenance["validation"]
+    assert provenance["reference_network"] in printed and provenance["range"] in printed
 
     again = printed_by(*calibrate, cwd=tmp_path)
     assert "9 measurements are in mine.measurements.jsonl already" in again

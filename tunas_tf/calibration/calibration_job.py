@@ -2,12 +2,14 @@
 
 import dataclasses
 import datetime
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from tunas_tf import __version__
 from tunas_tf.calibration import fitting, measuring, plan, report
 from tunas_tf.calibration.measurement_log import MeasurementLog
+from tunas_tf.calibration.validation import Validation
 from tunas_tf.cost_model import CostModel, files
 from tunas_tf.export.latency import Backend
 from tunas_tf.search_space import architecture as architecture_lib
@@ -68,8 +70,8 @@ def calibrate(
     task: measuring.Task,
     backend: Backend,
     heads: Heads | None = None,
-) -> fitting.Validation:
-    """Measures, fits, and writes STEM.json and STEM.png.
+) -> Validation:
+    """Measures, fits, and writes STEM.json and STEM.png; warns of a cost model that is no good.
 
     Args:
       settings: what to do.
@@ -132,7 +134,7 @@ def calibrate(
         num_passes=settings.num_passes,
         say=settings.say,
     )
-    cost_model = fitting.fit_cost_model(
+    fit = fitting.fit_cost_model(
         settings.name,
         space,
         to_measure,
@@ -142,7 +144,7 @@ def calibrate(
         num_passes=settings.num_passes,
         head_cost=None if heads is None else heads.cost,
     )
-    validation = fitting.validate(cost_model, to_measure, log, settings.num_passes)
+    validation = fitting.validate(fit, to_measure, log, settings.num_passes)
     provenance = {
         **{name: str(value) for name, value in device.items() if value is not None},
         "operating_system": operating_system,
@@ -151,7 +153,7 @@ def calibrate(
         "measured": f"{len(to_measure.units)} of {to_measure.num_possible_units} pieces, "
         f"{len(to_measure.fit_networks)} networks for the scale, {settings.num_passes} passes of "
         f"{settings.num_runs} runs",
-        "validation": validation.text(),
+        **validation.texts(),
         "command": settings.command,
         "tunas_tf": __version__,
         "date": date,
@@ -159,5 +161,7 @@ def calibrate(
     }
     title = f"{space.name} on {backend.provenance.device}"
     report.draw(validation, title, f"{settings.stem}.png")
-    files.save(cost_model, f"{settings.stem}.json", provenance)
+    files.save(fit.cost_model, f"{settings.stem}.json", provenance)
+    if validation.warning:
+        print(f"warning: {validation.warning}", file=sys.stderr)
     return validation

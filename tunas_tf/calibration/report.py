@@ -2,7 +2,7 @@
 
 import matplotlib
 
-from tunas_tf.calibration.fitting import Validation
+from tunas_tf.calibration.validation import Validation
 from tunas_tf.common.errors import InputError
 
 __all__ = ["draw"]
@@ -18,16 +18,20 @@ def draw(validation: Validation, title: str, path: str) -> None:
     low, high = 0.95 * min(both), 1.05 * max(both)
     axes.plot([low, high], [low, high], color="0.6", linewidth=1, label="equal")
     axes.scatter(validation.measured_ms, validation.estimated_ms, s=24, label="network")
+    if validation.has_reference:
+        axes.scatter(
+            validation.measured_ms[0],
+            validation.estimated_ms[0],
+            s=80,
+            marker="*",
+            label="reference",
+        )
     axes.set(
         xlim=(low, high),
         ylim=(low, high),
         xlabel="measured latency (ms)",
         ylabel="estimated latency (ms)",
-        title=(
-            f"{title}\nR² {validation.r_squared:.3f}, mean absolute error "
-            f"{validation.mean_absolute_percentage_error:.1f} %, rank correlation "
-            f"{validation.rank_correlation:.3f}"
-        ),
+        title=f"{title}\n{validation.figures()}",
         aspect="equal",
     )
     axes.title.set_fontsize(10)

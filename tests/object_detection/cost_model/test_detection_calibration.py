@@ -1,5 +1,6 @@
 """Calibration for detectors, against a device whose latencies are known by a formula."""
 
+import dataclasses
 import types
 
 import detector_spaces
@@ -49,7 +50,7 @@ def _backend(measure):
 @pytest.mark.parametrize("definition", _DEFINITIONS, ids=lambda definition: definition.name)
 def test_the_cost_model_is_that_of_whole_detectors(definition, tmp_path, monkeypatch):
     """All pieces and heads are measured: every detector of the space has its exact latency."""
-    space = detector_spaces.space()
+    space = dataclasses.replace(detector_spaces.space(), reference_indices=(0, 1) * 4)
     trimmed = modeling.trim(space, definition.input_levels)
     task = DetectionTask(definition, *_SIZES)
 
@@ -63,6 +64,10 @@ def test_the_cost_model_is_that_of_whole_detectors(definition, tmp_path, monkeyp
         _settings(tmp_path), trimmed, 0, task, _backend(None), heads_of(task, trimmed)
     )
     assert validation.mean_absolute_percentage_error < 0.1
+    reference = resolve(trimmed, trimmed.reference_indices)
+    expected = detector_spaces.latency_ms(reference, definition)
+    assert validation.measured_ms[0] == expected
+    assert validation.reference_error_percent == pytest.approx(0, abs=0.1)
     model = cost_model.get(str(tmp_path / "mine.json"), definition, space, *_SIZES)
     assert model.unit == "ms" and model.image_size == 64
     for indices in np.random.default_rng(1).integers(2, size=(5, 8)):
