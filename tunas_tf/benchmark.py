@@ -11,19 +11,20 @@ all of that beside the figures, as the docstring of tunas_tf/export/latency.py s
 
 A file that makes the runtime crash is found out in a process of its own, which runs each once.
 
---cost_model shows beside each latency what a cost model estimates for the network.
+--cost_model shows beside each latency what a cost model estimates for the network, if its figures
+are of images of the same size.
 """
 
 import dataclasses
-import os
 from collections.abc import Sequence
 
 from absl import flags
 
-from tunas_tf import cost_model
+from tunas_tf import cost_model, search_space
 from tunas_tf.command_line import app, device_flags, network_flags
 from tunas_tf.common.errors import InputError
 from tunas_tf.common.files import write_json
+from tunas_tf.cost_model import files as cost_model_files
 from tunas_tf.export import latency, output, trial
 
 FLAGS = flags.FLAGS
@@ -31,12 +32,14 @@ FLAGS = flags.FLAGS
 network_flags.define("format")
 device_flags.define(num_runs=100, num_warmup_runs=10)
 flags.DEFINE_multi_string("model", None, "A .tflite file; may be given several times.")
-flags.DEFINE_string("output", None, "latency.json to write.")
+flags.DEFINE_string(
+    "output", None, "latency.json to write; of what is there, only such a file is replaced."
+)
 flags.DEFINE_string(
     "cost_model",
     None,
     "A cost model in ms, by name or file: what it estimates for the networks, which must come "
-    "from export_tflite, is shown beside the measured latencies.",
+    "from export_tflite at the image size of its figures, is shown beside the measured latencies.",
 )
 
 # Field of Latency: heading of its column.
@@ -51,26 +54,32 @@ _COLUMNS = {
 }
 
 
-def _require_directory(output: str | None) -> None:
-    """Raises InputError, before anything is measured, if there is no place for the results."""
-    if output is None:
-        return
-    directory = os.path.dirname(output) or "."
-    if os.path.isdir(output) or not (os.path.isdir(directory) and os.access(directory, os.W_OK)):
-        raise InputError(
-            f"{output} cannot be written; --output is a file in a directory that you may write to."
-        )
+def _image_size_of_figures() -> int | None:
+    """Side of the images, in pixels, that --cost_model holds for; None: any."""
+    if FLAGS.cost_model not in cost_model.NAMES:
+        return cost_model_files.load(FLAGS.cost_model).image_size
+    # All figures of a built-in cost model are of one size, and each has some for this space.
+    space = search_space.get("proxylessnas_search")
+    return cost_model.get(FLAGS.cost_model, space).image_size
 
 
 def _estimated_ms(model: str) -> float | None:
     """What --cost_model estimates for the network in a .tflite file, by its description."""
     if FLAGS.cost_model is None:
         return None
-    cost, unit = cost_model.architecture_cost(FLAGS.cost_model, output.read_network(model))
+    network = output.read_network(model)
+    cost, unit = cost_model.architecture_cost(FLAGS.cost_model, network.architecture)
     if unit != "ms":
         raise InputError(
             f"--cost_model={FLAGS.cost_model} is in {unit}, which is no latency; give a cost "
             "model in ms."
+        )
+    image_size = _image_size_of_figures()
+    if image_size not in (None, network.image_size):
+        raise InputError(
+            f"--cost_model={FLAGS.cost_model} has figures of images of {image_size} pixels, and "
+            f"those of {model} have {network.image_size}; export the network at --image_size="
+            f"{image_size}, or leave --cost_model out."
         )
     return cost
 
@@ -111,7 +120,8 @@ def _table(measurements: Sequence[latency.Measurement]) -> str:
 def main() -> None:
     if not FLAGS.model:
         raise InputError("no model is named; give --model=FILE.tflite, once or several times.")
-    _require_directory(FLAGS.output)
+    if FLAGS.output is not None:
+        output.check_replaceable(FLAGS.output, latency.FORMAT)
     hashes = [latency.sha256(latency.read_model(model)) for model in FLAGS.model]
     estimates = [_estimated_ms(model) for model in FLAGS.model]
 
@@ -122,7 +132,9 @@ def main() -> None:
     for backend in backends:
         latencies = backend.measure(FLAGS.model, FLAGS.num_runs, FLAGS.num_warmup_runs)
         of_backend = [
-            latency.Measurement(model, digest, measured, backend.provenance, estimated)
+            latency.Measurement(
+                model, digest, measured, backend.provenance, estimated, FLAGS.cost_model
+            )
             for model, digest, measured, estimated in zip(FLAGS.model, hashes, latencies, estimates)
         ]
         texts.append(f"{_device_text(backend.provenance)}\n{_table(of_backend)}")

@@ -231,6 +231,7 @@ def export_detector(
         num_classes=num_classes,
         quantize=settings.quantize,
         dataset=images.dataset,
+        class_names=export_job.class_names(trained, images.dataset),
         keep_aspect_ratio=keep_aspect_ratio,
         step=None if trained is None else trained.step,
         calibrated_on=calibration and f"{calibration.num_images} {calibration.source}",
@@ -238,7 +239,11 @@ def export_detector(
         comparison=converted.comparison,
         score_threshold=settings.score_threshold,
         detection_agreement=converted.detection_agreement,
-        warnings=[*warnings, *_warnings(converted.comparison)],
+        warnings=[
+            *warnings,
+            *export_job.calibration_warnings(calibration),
+            *_warnings(converted.comparison),
+        ],
     )
     output.write(settings.output, converted.tflite, description)
     return description

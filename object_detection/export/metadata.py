@@ -83,6 +83,7 @@ def describe(
     num_classes: int,
     quantize: str,
     dataset: DetectionDataset | None,
+    class_names: list[str] | None,
     keep_aspect_ratio: bool,
     step: int | None,
     calibrated_on: str | None,
@@ -97,7 +98,8 @@ def describe(
     Args:
       path, tflite, quantize, calibrated_on: as of `tunas_tf.export.metadata.describe_file`.
       definition, architecture, num_classes: the detector.
-      dataset: of its images, for the labels; None if not known.
+      dataset: of its images, for the ids of the classes; None if not known.
+      class_names: of the detector's classes; None if not known.
       keep_aspect_ratio: whether images are fitted into the input.
       step: of the checkpoint that the weights are from; None for initial weights.
       compared_on, comparison: how the raw outputs were verified.
@@ -134,7 +136,7 @@ def describe(
             {**describe_tensor(name, network.outputs[name]), "meaning": _MEANINGS[name]}
             for name in names
         ],
-        "labels": list(dataset.class_names) if dataset is not None else None,
+        "labels": class_names,
         "category_ids": list(dataset.category_ids) if dataset is not None else None,
         "anchors": _anchors(definition, image_size),
         "postprocess": postprocess,

@@ -1,5 +1,6 @@
 """benchmark, run as a user runs it."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,7 +14,8 @@ import pytest
 import tiny_tflite
 
 import tunas_tf
-from tunas_tf import search_space
+from tunas_tf import cost_model, search_space
+from tunas_tf.common.errors import InputError
 from tunas_tf.export import latency
 from tunas_tf.search_space.architecture import to_json
 
@@ -144,6 +146,8 @@ def test_no_median_is_no_column(model, phone):
         (["--model=MODEL", "--num_threads=0"], "flag --num_threads=0"),
         (["--model=MODEL", "--output=none/latency.json"], "none/latency.json cannot be written"),
         (["--model=MODEL", "--output=."], ". cannot be written"),
+        (["--model=MODEL", "--output=MODEL"], "MODEL exists, and only a file of the format"),
+        (["--model=none.tflite", "--output=NOTES"], "NOTES exists, and only a file of the format"),
         (["--model=MODEL", "--backend=adb", "--adb=no_adb"], "the program 'no_adb' cannot be"),
         (["--model=MODEL", "--backend=adb", "--adb=ADB", "--serial=C"], "there is no device C"),
         (["--model=EMPTY", "--backend=adb", "--adb=no_adb"], "EMPTY is empty"),
@@ -152,10 +156,13 @@ def test_no_median_is_no_column(model, phone):
 def test_bad_input_is_one_line(arguments, message, model, phone, tmp_path):
     (tmp_path / "empty.tflite").write_bytes(b"")
     (tmp_path / "truncated.tflite").write_bytes(model.read_bytes()[:700])
+    (tmp_path / "notes.json").write_text('{"format": "tunas_tf export"}')
+    before = {path: path.read_bytes() for path in tmp_path.glob("*.*")}
     names = {
         "MODEL": str(model),
         "EMPTY": str(tmp_path / "empty.tflite"),
         "TRUNCATED": str(tmp_path / "truncated.tflite"),
+        "NOTES": str(tmp_path / "notes.json"),
         "ADB": str(phone.path),
     }
 
@@ -168,20 +175,64 @@ def test_bad_input_is_one_line(arguments, message, model, phone, tmp_path):
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith(f"error: {fill(message)}")
     assert result.stderr.count("\n") == 1
+    assert {path: path.read_bytes() for path in tmp_path.glob("*.*")} == before
+
+
+def _describe(model, image_size):
+    """Writes what export_tflite says of a network beside its file."""
+    space = search_space.get("proxylessnas_search")
+    network = search_space.resolve(space, space.reference_indices)
+    shape = [1, image_size, image_size, 3]
+    description = {"architecture": to_json(network), "input": {"shape": shape}}
+    model.with_suffix(".json").write_text(json.dumps(description))
 
 
 def test_the_estimate_of_a_cost_model_stands_beside_the_latency(model):
-    description = model.with_suffix(".json")
-    space = search_space.get("proxylessnas_search")
-    network = search_space.resolve(space, space.reference_indices)
-    description.write_text(json.dumps({"architecture": to_json(network)}))
+    _describe(model, 224)
     arguments = (f"--model={model}", "--num_runs=3", "--cost_model=pixel1")
     (measurement,) = json.loads(_output(*arguments, "--format=json"))["measurements"]
     assert measurement["estimated_ms"] == pytest.approx(84.416241, abs=1e-5)
+    assert measurement["cost_model"] == "pixel1"
     assert "estimated" in _output(*arguments).splitlines()[1].split()
 
-    description.write_text("[]")
+    model.with_suffix(".json").write_text("[]")
     result = _run(*arguments)
     assert result.returncode == 2
     assert "no description of the network" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_figures_of_another_image_size_are_no_estimate(model, tmp_path):
+    space = search_space.get("proxylessnas_search")
+    path = str(tmp_path / "mine.json")
+    cost_model.save(cost_model.CostModel("mine", "ms", space, (), 1.5, image_size=96), path, {})
+    _describe(model, 96)
+    arguments = (f"--model={model}", "--num_runs=1")
+    output = _output(*arguments, f"--cost_model={path}", "--format=json")
+    (measurement,) = json.loads(output)["measurements"]
+    assert (measurement["estimated_ms"], measurement["cost_model"]) == (1.5, path)
+    for name in ("pixel1", "x86_litert"):
+        result = _run(*arguments, f"--cost_model={name}")
+        assert (result.returncode, result.stdout) == (2, "")
+        assert result.stderr.startswith(
+            f"error: --cost_model={name} has figures of images of 224 pixels, and those of {model} "
+            "have 96; "
+        )
+        assert result.stderr.count("\n") == 1
+
+
+def test_the_figures_of_a_built_in_cost_model_are_of_one_image_size():
+    """Which is asked of one space of each."""
+    for name in ("pixel1", "x86_litert"):
+        sizes = set()
+        for space in map(search_space.get, search_space.names()):
+            with contextlib.suppress(InputError):
+                sizes.add(cost_model.get(name, space).image_size)
+        assert sizes == {224}
+
+
+def test_older_results_are_replaced(model, tmp_path):
+    output = tmp_path / "latency.json"
+    output.write_text('{"format": "tunas_tf latency", "version": 1, "measurements": []}')
+    _output(f"--model={model}", "--num_runs=1", f"--output={output}")
+    assert len(json.loads(output.read_text())["measurements"]) == 1

@@ -89,7 +89,7 @@ def test_untrained_network_as_json(tmp_path):
         (["--output=no/m.tflite"], "does not exist; make it first"),
         (["--output=network.tflite"], "network.json, where the description"),
         (["--quantize=int4"], "should be one of <none|float16|dynamic|int8>"),
-        (["--quantize=int8", "--num_representative_images=99"], "99 is not integer >= 100"),
+        (["--quantize=int8", "--num_representative_images=0"], "0 is not a positive integer"),
         (["--num_representative_images=200"], "has no effect here: --quantize=none"),
         (["--dataset_dir=here"], "neither --checkpoint_dir nor --dataset says"),
         (["--num_classes=0"], "a classifier has 1 class or more"),

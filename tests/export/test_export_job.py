@@ -51,6 +51,7 @@ def test_description_of_a_trained_network(run_dir, tmp_path, colours_dir):
     assert (found["params"], found["madds"]) == (count.params, count.madds)
     assert (found["ssd"], found["checkpoint_step"], found["num_classes"]) == ("small", 90, 3)
     assert found["labels"] == ["blue", "green", "red"]
+    assert found["preprocessing"]["exif_orientation"] == "ignored"
     assert found["preprocessing"]["crop"] == "central square"
     assert found["preprocessing"]["crop_fraction_of_shorter_side"] == pytest.approx(1 / 3, abs=1e-4)
     assert found["preprocessing"]["mean"] == [0.485, 0.456, 0.406]
@@ -127,21 +128,78 @@ def test_images_that_cannot_be_decoded_are_not_counted(tmp_path, colours_dir):
     assert found["verification"]["num_images"] == 29
 
 
-def test_run_without_its_images(run_dir, tmp_path):
-    run = tmp_path / "run"
+@pytest.mark.parametrize("number, warned", [(None, True), (30, True), (None, False)])
+def test_a_small_dataset_calibrates_int8_with_a_warning(
+    tmp_path, image_folder, colours_dir, number, warned
+):
+    found = _export(
+        tmp_path,
+        architecture=trained_runs.small_architecture(),
+        quantize="int8",
+        dataset="image_folder",
+        dataset_dir=image_folder if warned else colours_dir,
+        image_size=16,
+        num_representative_images=number,
+    )
+    # All of the 48, and of the 120, where no number is given.
+    number = number or (48 if warned else 120)
+    assert found["quantization"]["calibrated_on"] == f"{number} images of image_folder, train"
+    warnings = [f"the ranges of int8 are those of {number} images only"] if warned else []
+    assert [warning.partition(",")[0] for warning in found["warnings"]] == warnings
+
+
+def _changed_run(run_dir, directory, change) -> str:
+    """A copy of a run in `directory` with another config.json."""
+    run = directory / "run"
     shutil.copytree(run_dir, run)
     config = json.loads((run / "config.json").read_text())
-    config["flags"]["dataset_dir"] = str(tmp_path / "gone")
+    change(config)
     (run / "config.json").write_text(json.dumps(config))
-    found = _export(tmp_path, str(run))
-    assert found["labels"] is None
+    return str(run)
+
+
+def test_labels_are_those_of_the_training(run_dir, tmp_path, colours_dir):
+    renamed = tmp_path / "renamed"
+    shutil.copytree(colours_dir, renamed)
+    for split in ("train", "test"):
+        os.rename(renamed / split / "red", renamed / split / "amber")
+    # What is trained as blue, green, red is read as amber, blue, green.
+    for quantize in ("none", "int8"):
+        with pytest.raises(
+            InputError, match="class 0 was 'blue', now it is 'amber'; give the --da"
+        ):
+            _export(tmp_path, run_dir, dataset_dir=str(renamed), quantize=quantize)
+    moved = _changed_run(
+        run_dir, tmp_path, lambda config: config["flags"].update(dataset_dir=str(renamed))
+    )
+    with pytest.raises(InputError, match=f"of the run in {moved}: class 0 was 'blue'"):
+        _export(tmp_path, moved)
+    assert sorted(os.listdir(tmp_path)) == ["renamed", "run"]
+
+
+def test_a_run_from_before_classes_were_noted_has_the_labels_of_its_images(run_dir, tmp_path):
+    older = _changed_run(run_dir, tmp_path, lambda config: config.pop("class_names"))
+    assert _export(tmp_path, older)["labels"] == ["blue", "green", "red"]
+
+
+@pytest.mark.parametrize("labels", [["blue", "green", "red"], None])
+def test_run_without_its_images(run_dir, tmp_path, labels):
+    def change(config):
+        config["flags"]["dataset_dir"] = str(tmp_path / "gone")
+        if labels is None:  # From before classes were noted.
+            del config["class_names"]
+
+    run = _changed_run(run_dir, tmp_path, change)
+    found = _export(tmp_path, run)
+    assert found["labels"] == labels
     assert found["verification"]["compared_on"] == "64 random images"
     (warning,) = found["warnings"]
     assert warning.startswith("the file was compared with Keras on random images")
+    assert ("no labels" in warning) == (labels is None)
     os.remove(tmp_path / "m.tflite")
     for wrong in ({"quantize": "int8"}, {"dataset_dir": str(tmp_path / "else")}):
         with pytest.raises(InputError, match="gone|else"):
-            _export(tmp_path, str(run), **wrong)
+            _export(tmp_path, run, **wrong)
     assert not (tmp_path / "m.tflite").exists()
 
 

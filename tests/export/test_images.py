@@ -1,7 +1,10 @@
 """The images for calibration and verification."""
 
+import types
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tunas_tf import data
 from tunas_tf.common.errors import InputError
@@ -44,12 +47,20 @@ def test_representative_images_are_training_images_as_evaluated(colours_dir):
     assert {image.tobytes() for image in found} == set(_all_images(images, "search_train"))
 
 
-@pytest.mark.parametrize("number", [99, 91])
-def test_too_few_representative_images(images, number):
-    with pytest.raises(
-        InputError, match=rf"100 representative images or more; {number} were .* has 90 in search"
-    ):
-        images.representative(number)
+def test_more_representative_images_than_there_are(images):
+    with pytest.raises(InputError, match=r"91 representative images .* image_folder has 90 in sea"):
+        images.representative(91)
+
+
+@pytest.mark.parametrize("available, number", [(500, 200), (200, 200), (150, 150), (7, 7)])
+def test_by_default_200_images_are_representative_or_all(available, number):
+    dataset = types.SimpleNamespace(
+        name="many",
+        num_examples={"train": available}.get,
+        training_batches=lambda *arguments, **options: tf.data.Dataset.range(1000),
+    )
+    sample = ExportImages(dataset, "train", "test", 16).representative(None)
+    assert sample.num_images == len(list(sample.batches)) == number
 
 
 @pytest.mark.parametrize("asked, number", [(7, 7), (30, 30), (100, 30), (0, 30)])
@@ -74,5 +85,6 @@ def test_without_a_dataset_the_images_are_random():
     assert {sample.source for sample in samples} == {"random images"}
     first, _, third = (np.concatenate([i for i, _ in sample.batches]) for sample in samples)
     assert first.shape == (40, 12, 12, 3)
+    assert images.representative(None).num_images == 200
     assert not np.array_equal(first, third)  # Verification is not on calibration's images.
     assert all(labels is None for _, labels in samples[0].batches)

@@ -4,9 +4,12 @@ import json
 import os
 
 import pytest
+from command_outcomes import outcomes
 
+from tunas_tf import cost_model, search_space
 from tunas_tf.common.errors import InputError
 from tunas_tf.export import output
+from tunas_tf.search_space.architecture import to_json
 
 _METADATA = {"format": output.FORMAT, "x": 1}
 
@@ -56,3 +59,61 @@ def test_the_description_of_a_detector_is_no_network_to_price(tmp_path):
     (tmp_path / "m.json").write_text(json.dumps(description))
     with pytest.raises(InputError, match="m.tflite is a detector.*leave --cost_model out"):
         output.read_network(str(tmp_path / "m.tflite"))
+
+
+def test_a_network_and_the_size_of_its_images(tmp_path):
+    network = search_space.resolve(search_space.get("mobilenet_v2"), ())
+    path = str(tmp_path / "m.tflite")
+
+    def describe(shape):
+        description = {"version": 1, "architecture": to_json(network), "input": {"shape": shape}}
+        (tmp_path / "m.json").write_text(json.dumps(description))
+
+    describe([1, 32, 32, 3])
+    assert output.read_network(path) == (network, 32)
+    for shape in (None, [1, 32, 32], [1, 0, 32, 3], [1, "32", 32, 3]):
+        describe(shape)
+        with pytest.raises(InputError, match="no description of the network in .*m.tflite"):
+            output.read_network(path)
+
+
+def test_only_results_of_the_same_format_are_replaced(tmp_path):
+    path = tmp_path / "a.json"
+    output.check_replaceable(str(path), "mine")
+    path.write_text('{"format": "mine", "more": 1}')
+    output.check_replaceable(str(path), "mine")
+    for content in ("", "[]", '{"format": "other"}', '{"my": "precious file"}', '{"format": "mi'):
+        path.write_text(content)
+        with pytest.raises(InputError, match='a.json exists, .* format "mine" would be replaced'):
+            output.check_replaceable(str(path), "mine")
+    (tmp_path / "link.json").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="link.json exists"):
+        output.check_replaceable(str(tmp_path / "link.json"), "mine")
+
+
+def test_a_calibration_replaces_only_a_cost_model(tmp_path):
+    space = search_space.get("quickstart_search")
+    model = cost_model.CostModel("mine", "ms", space, (), 1.5)
+    for name in ("mine.json", "picture.json"):
+        cost_model.save(model, str(tmp_path / name), {})
+    (tmp_path / "notes.json").write_text('{"my": "precious file"}')
+    for name in ("picture.png", "holiday.png", "measured.png", "measured.measurements.jsonl"):
+        (tmp_path / name).write_text("")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    # Whatever may be written to gets as far as to the device.
+    device = "the program 'no_adb' cannot be"
+    messages = {
+        "new": device,
+        "mine": device,
+        "picture": device,
+        "measured": device,
+        "notes": 'notes.json exists, and only a file of the format "tunas_tf cost model"',
+        "holiday": "holiday.png, where the picture of the calibration goes, exists",
+    }
+    flags = ["--ssd=quickstart_search", "--backend=adb", "--adb=no_adb"]
+    lines = [[*flags, f"--output={name}.json"] for name in messages]
+    found = outcomes("tunas_tf.calibrate_cost_model", lines, run=True, cwd=tmp_path)
+    for outcome, message in zip(found, messages.values()):
+        assert outcome["error"].startswith(message)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -70,6 +70,15 @@ def test_evaluating_before_training_is_refused(small_space, dataset, tmp_path):
         run(small_space, dataset, tmp_path / "run", train=False)
 
 
+def test_a_run_goes_on_only_with_its_classes(small_space, dataset, tmp_path):
+    settings = dataclasses.replace(NETWORK_SETTINGS, total_steps=2)
+    run(small_space, dataset, tmp_path / "run", network_settings=settings)
+    others = dataclasses.replace(dataset, class_names=("bright", "black"))
+    for train in (True, False):
+        with pytest.raises(InputError, match="class 1 was 'dark', now it is 'black'"):
+            run(small_space, others, tmp_path / "run", network_settings=settings, train=train)
+
+
 def losses_of(path) -> list[float]:
     lines = (path / "metrics.jsonl").read_text().splitlines()
     return [json.loads(line)["model/loss"] for line in lines]

@@ -101,6 +101,44 @@ def test_another_network_is_not_spelled_out(tmp_path):
         open_with([1])
 
 
+def test_classes_are_noted_once_and_compared_from_then_on(tmp_path):
+    odd = "two\nlines and an \u00e9"  # As folders may be called.
+    open_run(tmp_path).agree_on_classes(("cat", "dog", odd))
+    assert load_config(str(tmp_path), "search")["class_names"] == ["cat", "dog", odd]
+    assert load_config(str(tmp_path), "search")["search_space"] == SPACE
+    content = (tmp_path / "config.json").read_text()
+    open_run(tmp_path).agree_on_classes(["cat", "dog", odd])
+    for names, message in (
+        (("cat", "fox", odd), "class 1 was 'dog', now it is 'fox'; give the --dataset"),
+        (("ant", "cat", "dog", odd), "class 0 was 'cat', now it is 'ant'"),
+        (("cat", "dog", odd, "elk"), "class 3 was none, now it is 'elk'"),
+        (("cat", "dog"), r"class 2 was 'two\\nlines.*, now it is none"),
+        ((), "class 0 was 'cat', now it is none"),
+    ):
+        for writes in (True, False):
+            run = RunDirectory(
+                str(tmp_path), "search", {"epochs": 2, "ssd": "a"}, {}, writes=writes
+            )
+            with pytest.raises(InputError, match=message) as error:
+                run.agree_on_classes(names)
+            assert "\n" not in str(error.value)
+    assert (tmp_path / "config.json").read_text() == content
+
+
+def test_a_run_from_before_classes_were_noted_takes_any(tmp_path):
+    open_run(tmp_path)
+    content = (tmp_path / "config.json").read_text()
+    open_run(tmp_path).agree_on_classes(("cat", "dog"))  # Which ones it had, nobody knows.
+    open_run(tmp_path).agree_on_classes(("dog", "cat"))
+    assert (tmp_path / "config.json").read_text() == content
+
+
+def test_a_process_that_only_reads_notes_no_classes(tmp_path):
+    run = RunDirectory(str(tmp_path / "run"), "search", {}, {}, writes=False)
+    run.agree_on_classes(("cat", "dog"))
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_document_that_has_changed_is_refused(tmp_path):
     for bias, message in ((1.5, None), (1.5, None), (2.5, "another cost model, as its cost_model")):
         arguments = str(tmp_path), "search", {}, {}, {"cost_model": {"tables": (), "bias": bias}}

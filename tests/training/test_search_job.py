@@ -63,6 +63,12 @@ def test_a_finished_search_started_again_changes_nothing(finished, small_space, 
     assert small_searches.metrics(finished) == before
 
 
+def test_a_search_goes_on_only_with_its_classes(finished, small_space, dataset):
+    others = dataclasses.replace(dataset, class_names=dataset.class_names[::-1])
+    with pytest.raises(InputError, match="class 0 was 'bright', now it is 'dark'"):
+        small_searches.search(small_space, others, finished, small_searches.config())
+
+
 def test_analysis_reads_the_search(finished, small_space):
     result = analysis.analyze(str(finished), "feasible")
     assert result.step == 24

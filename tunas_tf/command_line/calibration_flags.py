@@ -9,6 +9,8 @@ from absl import flags
 
 from tunas_tf.command_line import device_flags, network_flags
 from tunas_tf.common.errors import InputError
+from tunas_tf.cost_model import files
+from tunas_tf.export import output
 from tunas_tf.export.latency import Backend
 from tunas_tf.export.quantization import QUANTIZATIONS
 
@@ -24,7 +26,11 @@ def define() -> None:
     """Defines the flags, and those that say which search space and which device."""
     network_flags.define("ssd", "filters_multiplier", "seed", "format")
     device_flags.define(num_runs=40, num_warmup_runs=2)
-    flags.DEFINE_string("output", None, "The cost model file to write, FILE.json.")
+    flags.DEFINE_string(
+        "output",
+        None,
+        "The cost model file to write, FILE.json; of what is there, only a cost model is replaced.",
+    )
     flags.DEFINE_string("name", None, "What the cost model is called; default: as its file.")
     flags.DEFINE_enum(
         "quantize",
@@ -45,11 +51,13 @@ def stem() -> str:
     path, suffix = os.path.splitext(FLAGS.output)
     if suffix != ".json":
         raise InputError(f"--output is {FLAGS.output}; give a name that ends in .json.")
-    directory = os.path.dirname(FLAGS.output) or "."
-    if not os.path.isdir(directory) or not os.access(directory, os.W_OK):
+    output.check_replaceable(FLAGS.output, files.FORMAT)
+    # The picture of a calibration lies beside its other files.
+    own = (FLAGS.output, f"{path}.measurements.jsonl")
+    if os.path.lexists(f"{path}.png") and not any(map(os.path.exists, own)):
         raise InputError(
-            f"{FLAGS.output} cannot be written; --output is a file in a directory that you may "
-            "write to."
+            f"{path}.png, where the picture of the calibration goes, exists and is of something "
+            "else; give another --output, or remove it."
         )
     return path
 
@@ -67,9 +75,10 @@ def settings(command: str) -> "CalibrationSettings":
     from tunas_tf.calibration.calibration_job import CalibrationSettings
 
     progress = sys.stderr if FLAGS.format == "json" else sys.stdout
+    path = stem()
     return CalibrationSettings(
-        stem=stem(),
-        name=FLAGS.name or os.path.basename(stem()),
+        stem=path,
+        name=FLAGS.name or os.path.basename(path),
         quantize=FLAGS.quantize,
         max_units=FLAGS.max_units,
         num_fit_networks=FLAGS.num_fit_networks,

@@ -9,7 +9,11 @@ from absl import flags
 from tunas_tf.command_line import app, network_flags
 from tunas_tf.common.errors import InputError
 from tunas_tf.export import output
-from tunas_tf.export.quantization import MIN_REPRESENTATIVE_IMAGES, QUANTIZATIONS
+from tunas_tf.export.quantization import (
+    ENOUGH_REPRESENTATIVE_IMAGES,
+    NUM_REPRESENTATIVE_IMAGES,
+    QUANTIZATIONS,
+)
 from tunas_tf.search_space import Architecture
 
 if TYPE_CHECKING:
@@ -44,9 +48,11 @@ def define() -> None:
     flags.DEFINE_string("dataset_dir", None, "Where the dataset is; default: that of the run.")
     flags.DEFINE_integer(
         "num_representative_images",
-        200,
-        "Training images that the ranges of int8 are taken from.",
-        lower_bound=MIN_REPRESENTATIVE_IMAGES,
+        None,
+        "Training images that the ranges of int8 are taken from; default: "
+        f"{NUM_REPRESENTATIVE_IMAGES}, or all if there are fewer. Fewer than "
+        f"{ENOUGH_REPRESENTATIVE_IMAGES} give a warning.",
+        lower_bound=1,
     )
     flags.DEFINE_integer(
         "num_test_images",

@@ -4,6 +4,8 @@
     command                       what runs in the directory
     settings, derived             what decides the result, by name
     documents                     of DOCUMENTS those that lie beside it as NAME.json
+    class_names                   of the data, in the order of the labels; runs from before this
+                                  was noted have none
     flags, versions               for people
 
 What a reader needs beyond that depends on the command. Names that are known here have the type
@@ -11,16 +13,18 @@ that is noted here, if they are there at all.
 """
 
 import importlib.metadata
+import itertools
 import os
 import platform
+from collections.abc import Sequence
 from typing import Any
 
 from tunas_tf import __version__
 from tunas_tf.common import checks
-from tunas_tf.common.errors import InputError
+from tunas_tf.common.errors import InputError, brief
 from tunas_tf.common.json_files import read_json
 
-__all__ = ["DOCUMENTS", "FILE_NAME", "read", "versions"]
+__all__ = ["DOCUMENTS", "FILE_NAME", "read", "require_same_classes", "versions"]
 
 FILE_NAME = "config.json"
 # No other name is ever made a path.
@@ -63,9 +67,18 @@ _DERIVED = {
     "total_steps": checks.integer(1),
     "train_split": checks.text,
 }
+
+
+def _class_name(value: Any, where: str = "") -> None:
+    """A text; it may be the name of a folder, which holds any character."""
+    if not isinstance(value, str):
+        raise ValueError(f"its {where} is {brief(value)} rather than a text")
+
+
 _CHECK = checks.record(
     {"command": checks.text},
     optional={
+        "class_names": checks.list_of(_class_name),
         "derived": checks.record({}, _DERIVED),
         "documents": checks.list_of(checks.choice(*DOCUMENTS)),
         "flags": checks.record({}, {"dataset_dir": checks.nullable(checks.text)}),
@@ -95,6 +108,23 @@ def read(directory: str, remedy: str) -> dict[str, Any]:
         config[name] = read_json(os.path.join(directory, f"{name}.json"), remedy, name)
         config[name].pop("version", None)
     return config
+
+
+def require_same_classes(directory: str, then: Sequence[str], now: Sequence[str]) -> None:
+    """Raises InputError if the labels of data stand for other classes than those of a run.
+
+    Args:
+      directory: of the run.
+      then, now: class names in the order of the labels, of the run and of the data.
+    """
+    for label, names in enumerate(itertools.zip_longest(then, now)):
+        if names[0] != names[1]:
+            before, after = ("none" if name is None else brief(name) for name in names)
+            raise InputError(
+                f"the data have other classes than those of the run in {directory}: class {label} "
+                f"was {before}, now it is {after}; give the --dataset and --dataset_dir of the "
+                "run, or another --checkpoint_dir."
+            )
 
 
 def versions() -> dict[str, str]:

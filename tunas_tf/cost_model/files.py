@@ -24,9 +24,9 @@ from tunas_tf.cost_model import stages, tables
 from tunas_tf.search_space import architecture as architecture_lib
 from tunas_tf.search_space import traversal
 
-__all__ = ["MAX_BYTES", "from_json", "load", "load_provenance", "save", "to_json"]
+__all__ = ["FORMAT", "MAX_BYTES", "from_json", "load", "load_provenance", "save", "to_json"]
 
-_FORMAT = "tunas_tf cost model"
+FORMAT = "tunas_tf cost model"
 _ENTRIES = ("name", "unit", "image_size", "space", "bias", "tables", "provenance")
 
 # Far more than any space needs: that of ~10^43 networks takes half a megabyte.
@@ -39,7 +39,7 @@ _MAX_POSITIONS = 16
 def to_json(cost_model: tables.CostModel, provenance: dict[str, str]) -> dict[str, Any]:
     """A cost model as JSON values; `from_json` reads them back."""
     return {
-        "format": _FORMAT,
+        "format": FORMAT,
         "version": json_files.VERSIONS["cost_model"],
         "name": cost_model.name,
         "unit": cost_model.unit,
@@ -110,8 +110,8 @@ def _read_table(number: int, value, num_options: list[int]) -> tables.Table:
 def from_json(value: Any) -> tables.CostModel:
     """Reads what `to_json` wrote; raises InputError for anything else."""
     _require(
-        isinstance(value, dict) and value.get("format") == _FORMAT,
-        f'it is no cost model file, as "format" is not "{_FORMAT}"; give a file that a tool of '
+        isinstance(value, dict) and value.get("format") == FORMAT,
+        f'it is no cost model file, as "format" is not "{FORMAT}"; give a file that a tool of '
         "tunas_tf has written.",
     )
     missing = [entry for entry in _ENTRIES if entry not in value]

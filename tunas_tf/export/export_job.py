@@ -11,6 +11,7 @@ import tf_keras
 import tqdm
 
 from tunas_tf import data
+from tunas_tf.common import run_config
 from tunas_tf.common.errors import InputError
 from tunas_tf.data import preprocessing
 from tunas_tf.data.splits import SplitDataset
@@ -19,6 +20,7 @@ from tunas_tf.export import output as output_lib
 from tunas_tf.export import verification
 from tunas_tf.export.conversion import convert
 from tunas_tf.export.images import DatasetType, ExportImages, Sample, random_images
+from tunas_tf.export.quantization import ENOUGH_REPRESENTATIVE_IMAGES
 from tunas_tf.export.runtime import TFLiteNetwork
 from tunas_tf.export.trained_network import TrainedNetwork
 from tunas_tf.export.trained_run import TrainedRun
@@ -28,6 +30,8 @@ from tunas_tf.search_space.architecture import Architecture
 __all__ = [
     "ExportSettings",
     "agree_on_num_classes",
+    "calibration_warnings",
+    "class_names",
     "comparison_bar",
     "export_network",
     "initial_network",
@@ -61,7 +65,7 @@ class ExportSettings:
       num_classes: that the network tells apart.
       dataset: name of the images' dataset.
       dataset_dir: where it is.
-      num_representative_images: that int8 is calibrated with.
+      num_representative_images: that int8 is calibrated with, see `ExportImages.representative`.
       num_test_images: that the file is compared with Keras on; 0 is all.
     """
 
@@ -71,7 +75,7 @@ class ExportSettings:
     num_classes: int | None
     dataset: str | None
     dataset_dir: str | None
-    num_representative_images: int
+    num_representative_images: int | None
     num_test_images: int | None
 
 
@@ -89,6 +93,9 @@ def open_images(
       image_size: side of the images in pixels.
       load: opens a dataset: (name, directory, image_size, reward_fraction).
       normalise: what prepares random images, from pixels.
+
+    Raises:
+      InputError: the images are not there, or of other classes than those of the run.
     """
     name, directory, fraction = settings.dataset, settings.dataset_dir, None
     splits = ("train", "test")
@@ -100,16 +107,30 @@ def open_images(
     try:
         dataset = load(name, directory, image_size, fraction)
         dataset.num_examples(splits[1])  # They may be missing where the others are.
-        return ExportImages(dataset, *splits, image_size, normalise), []
     except InputError as error:
         if settings.dataset or settings.dataset_dir or settings.quantize == "int8":
             raise
         # The network can be exported all the same, also where its images never were.
+        labels = "" if class_names(trained, None) else ", and its description has no labels"
         warning = (
-            "the file was compared with Keras on random images, and its description has no "
-            f"labels, as the images of the run are not here: {error}"
+            f"the file was compared with Keras on random images{labels}, as the images of the run "
+            f"are not here: {error}"
         )
         return ExportImages(None, *splits, image_size, normalise), [warning]
+    if trained is not None and trained.class_names is not None:
+        run_config.require_same_classes(trained.directory, trained.class_names, dataset.class_names)
+    return ExportImages(dataset, *splits, image_size, normalise), []
+
+
+def class_names(trained: TrainedRun | None, dataset: SplitDataset | None) -> list[str] | None:
+    """Of the network, in the order of its outputs: those of the run, else those of the dataset.
+
+    None if neither is known.
+    """
+    for source in (trained, dataset):
+        if source is not None and source.class_names is not None:
+            return list(source.class_names)
+    return None
 
 
 def agree_on_num_classes(
@@ -139,6 +160,17 @@ def representative_images(settings: ExportSettings, images: ExportImages) -> Sam
     if settings.quantize != "int8":
         return None
     return images.representative(settings.num_representative_images)
+
+
+def calibration_warnings(calibration: Sample | None) -> list[str]:
+    """What to be careful about in a file whose ranges are from these images; None: from none."""
+    if calibration is None or calibration.num_images >= ENOUGH_REPRESENTATIVE_IMAGES:
+        return []
+    return [
+        f"the ranges of int8 are those of {calibration.num_images} images only, and larger values "
+        f"of others are clipped; give {ENOUGH_REPRESENTATIVE_IMAGES} or more training images if "
+        "the accuracy matters."
+    ]
 
 
 def initial_network(
@@ -242,11 +274,16 @@ def export_network(
         num_classes=num_classes,
         quantize=settings.quantize,
         dataset=images.dataset,
+        class_names=class_names(trained, images.dataset),
         step=None if trained is None else trained.step,
         calibrated_on=calibration and f"{calibration.num_images} {calibration.source}",
         compared_on=f"{comparison.num_images} {tested.source}",
         comparison=comparison,
-        warnings=[*warnings, *_accuracy_warnings(comparison)],
+        warnings=[
+            *warnings,
+            *calibration_warnings(calibration),
+            *_accuracy_warnings(comparison),
+        ],
     )
     output_lib.write(settings.output, tflite, metadata)
     return metadata

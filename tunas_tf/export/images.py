@@ -11,7 +11,7 @@ import tensorflow as tf
 from tunas_tf.common.errors import InputError
 from tunas_tf.data import preprocessing
 from tunas_tf.data.splits import SplitDataset
-from tunas_tf.export.quantization import MIN_REPRESENTATIVE_IMAGES
+from tunas_tf.export.quantization import NUM_REPRESENTATIVE_IMAGES
 
 __all__ = ["DatasetType", "ExportImages", "Sample", "random_images"]
 
@@ -90,21 +90,25 @@ class ExportImages(Generic[DatasetType]):
     image_size: int
     normalise: Callable[[np.ndarray], tf.Tensor] = preprocessing.normalise
 
-    def representative(self, num_images: int) -> Sample:
+    def representative(self, num_images: int | None) -> Sample:
         """Random training images, prepared as for evaluation.
 
+        Args:
+          num_images: how many; None stands for 200, or for all if the dataset has fewer.
+
         Raises:
-          InputError: these are too few, or the dataset has no more.
+          InputError: the dataset has not as many as are asked for.
         """
         if self.dataset is None:
-            return self._random(num_images, _CALIBRATION_SEED)
+            return self._random(num_images or NUM_REPRESENTATIVE_IMAGES, _CALIBRATION_SEED)
         available = self.dataset.num_examples(self.train_split)
-        if not MIN_REPRESENTATIVE_IMAGES <= num_images <= available:
+        if num_images is None:
+            num_images = min(NUM_REPRESENTATIVE_IMAGES, available)
+        if num_images > available:
             raise InputError(
-                f"int8 needs {MIN_REPRESENTATIVE_IMAGES} representative images or more; "
-                f"{num_images} were asked for, and {self.dataset.name} has {available} in "
-                f"{self.train_split}. Give another --num_representative_images, or a larger "
-                "--dataset."
+                f"{num_images} representative images were asked for, and {self.dataset.name} has "
+                f"{available} in {self.train_split}; give a smaller --num_representative_images, "
+                "or a larger --dataset."
             )
         batches = self.dataset.training_batches(
             self.train_split, 1, _CALIBRATION_SEED, augment=False

@@ -8,6 +8,7 @@ A latency.json holds
         model_sha256   hash of its contents
         latency        the fields of `Latency`, in milliseconds where the name ends in _ms
         estimated_ms   what a cost model estimates for the network; null without one
+        cost_model     its name or file, as it was given; null without one
         provenance     the fields of `Provenance`
 
 What a measuring tool does not tell is null.
@@ -26,6 +27,7 @@ from tunas_tf.common.errors import InputError
 from tunas_tf.common.json_files import VERSIONS, read_bytes
 
 __all__ = [
+    "FORMAT",
     "Backend",
     "Latency",
     "Measurement",
@@ -39,7 +41,8 @@ __all__ = [
     "to_json",
 ]
 
-_FORMAT = "tunas_tf latency"
+# What --output may replace.
+FORMAT = "tunas_tf latency"
 
 # Of a FlatBuffer, whose offsets have 32 bits and a sign.
 _MAX_MODEL_BYTES = 2**31
@@ -122,7 +125,7 @@ class Provenance:
 class Measurement:
     """One model on one device: its path, the hash of its contents, its latency, from where.
 
-    `estimated_ms` is what a cost model estimates for the network in it, None without one.
+    `estimated_ms` is what `cost_model` estimates for the network in it; None without one.
     """
 
     model: str
@@ -130,6 +133,7 @@ class Measurement:
     latency: Latency
     provenance: Provenance
     estimated_ms: float | None = None
+    cost_model: str | None = None
 
 
 class Backend(Protocol):
@@ -206,7 +210,7 @@ def now() -> str:
 def to_json(measurements: Sequence[Measurement]) -> dict[str, Any]:
     """The contents of a latency.json."""
     return {
-        "format": _FORMAT,
+        "format": FORMAT,
         "version": VERSIONS["latency"],
         "measurements": [dataclasses.asdict(measurement) for measurement in measurements],
     }

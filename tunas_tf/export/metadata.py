@@ -48,6 +48,7 @@ def normalisation(normalise: Callable[[np.ndarray], tf.Tensor]) -> dict[str, Any
     return {
         "layout": "NHWC",
         "channels": "RGB",
+        "exif_orientation": "ignored",  # Images are decoded as they are stored.
         "pixel_range": [0, 255],
         "formula": "(pixel / 255 - mean) / deviation, for each channel; of an int8 file then "
         "round(value / scale) + zero_point, clipped to -128 ... 127",
@@ -134,6 +135,7 @@ def describe(
     num_classes: int,
     quantize: str,
     dataset: ClassificationDataset | None,
+    class_names: list[str] | None,
     step: int | None,
     calibrated_on: str | None,
     compared_on: str,
@@ -147,7 +149,8 @@ def describe(
       tflite: its contents.
       architecture, num_classes: the network.
       quantize: a key of `QUANTIZATIONS`.
-      dataset: of the network's images, for labels and preprocessing; None if not known.
+      dataset: of the network's images, for the preprocessing; None if not known.
+      class_names: of the network's outputs; None if not known.
       step: of the checkpoint that the weights are from; None for initial weights.
       calibrated_on: the representative images, for int8.
       compared_on, comparison: how the file was verified.
@@ -167,7 +170,7 @@ def describe(
         "checkpoint_step": step,
         "preprocessing": _preprocessing(dataset, image_size),
         "output": describe_tensor(OUTPUT, output_info),
-        "labels": list(dataset.class_names) if dataset is not None else None,
+        "labels": class_names,
         "verification": {"compared_on": compared_on, **dataclasses.asdict(comparison)},
         "warnings": warnings,
         "architecture": architecture_lib.to_json(architecture),

@@ -3,19 +3,41 @@
 import contextlib
 import json
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 from tunas_tf.common import checks
 from tunas_tf.common.errors import InputError
 from tunas_tf.common.json_files import check_version, parse_json, read_bytes
 from tunas_tf.search_space.architecture import Architecture, network_from_json
 
-__all__ = ["FORMAT", "check", "metadata_path", "read_network", "write"]
+__all__ = [
+    "FORMAT",
+    "ExportedNetwork",
+    "check",
+    "check_replaceable",
+    "metadata_path",
+    "read_network",
+    "write",
+]
 
 # Marks the JSON files that are ours.
 FORMAT = "tunas_tf export"
 
-_DESCRIPTION = checks.record({"architecture": checks.anything})
+_SIDE = checks.integer(1, 2**16)
+_DESCRIPTION = checks.record(
+    {
+        "architecture": checks.anything,
+        # Batch, height, width, channels.
+        "input": checks.record({"shape": checks.list_of(_SIDE, lengths=[4])}),
+    }
+)
+
+
+class ExportedNetwork(NamedTuple):
+    """What a .tflite file computes, and the side of its images in pixels."""
+
+    architecture: Architecture
+    image_size: int
 
 
 def metadata_path(output: str) -> str:
@@ -38,22 +60,41 @@ def check(output: str) -> None:
     for path in (output, metadata_path(output)):
         if os.path.isdir(path):
             raise InputError(f"{path} is a directory; give another --output.")
-    if os.path.exists(metadata_path(output)) and not _is_export(metadata_path(output)):
+    if os.path.exists(metadata_path(output)) and not _has_format(metadata_path(output), FORMAT):
         raise InputError(
             f"{metadata_path(output)}, where the description of {output} goes, holds something "
             "else; give another --output."
         )
 
 
-def _is_export(path: str) -> bool:
+def check_replaceable(path: str, file_format: str) -> None:
+    """Raises InputError, before work is spent on it, if a file of results cannot be written.
+
+    Args:
+      path: of the file; what lies there already is replaced only if it has the same format.
+      file_format: what its entry "format" says.
+    """
+    directory = os.path.dirname(path) or "."
+    if os.path.isdir(path) or not (os.path.isdir(directory) and os.access(directory, os.W_OK)):
+        raise InputError(
+            f"{path} cannot be written; --output is a file in a directory that you may write to."
+        )
+    if os.path.lexists(path) and not _has_format(path, file_format):
+        raise InputError(
+            f'{path} exists, and only a file of the format "{file_format}" would be replaced; '
+            "give another --output, or remove it."
+        )
+
+
+def _has_format(path: str, file_format: str) -> bool:
     try:
         content = parse_json(read_bytes(path))
     except (OSError, ValueError):
         return False
-    return isinstance(content, dict) and content.get("format") == FORMAT
+    return isinstance(content, dict) and content.get("format") == file_format
 
 
-def read_network(model: str) -> Architecture:
+def read_network(model: str) -> ExportedNetwork:
     """The network in a .tflite file, by its description.
 
     Raises:
@@ -69,7 +110,8 @@ def read_network(model: str) -> Architecture:
                 "leave --cost_model out."
             )
         _DESCRIPTION(description)
-        return network_from_json(description["architecture"])
+        image_size = description["input"]["shape"][1]
+        return ExportedNetwork(network_from_json(description["architecture"]), image_size)
     except InputError:
         raise
     except (OSError, ValueError):

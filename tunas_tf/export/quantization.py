@@ -4,7 +4,12 @@ import dataclasses
 
 import numpy as np
 
-__all__ = ["MIN_REPRESENTATIVE_IMAGES", "QUANTIZATIONS", "Affine"]
+__all__ = [
+    "ENOUGH_REPRESENTATIVE_IMAGES",
+    "NUM_REPRESENTATIVE_IMAGES",
+    "QUANTIZATIONS",
+    "Affine",
+]
 
 # Name of each quantisation: what it does.
 QUANTIZATIONS = {
@@ -14,8 +19,10 @@ QUANTIZATIONS = {
     "int8": "int8 weights, activations, input and output",
 }
 
-# The ranges that int8 takes from fewer images are those of these images.
-MIN_REPRESENTATIVE_IMAGES = 100
+# That the ranges of int8 are taken from, where a dataset has as many.
+NUM_REPRESENTATIVE_IMAGES = 200
+# The ranges of fewer images are those of these images, rather than of the dataset.
+ENOUGH_REPRESENTATIVE_IMAGES = 100
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,6 +27,8 @@ class TrainedRun:
       architecture: the network.
       image_size: side of the images that it was trained on.
       num_classes: that it tells apart.
+      class_names: of these, in the order of its outputs; None if the run is from before they were
+        noted.
       path_dropout_rate: it was trained with; inference does nothing there, but the checkpoint
         knows layers by their numbers, and dropout layers count.
       dataset, dataset_dir, reward_fraction: what its images were opened with.
@@ -46,6 +48,7 @@ class TrainedRun:
     reward_fraction: float | None
     train_split: str
     test_split: str
+    class_names: tuple[str, ...] | None = None
 
     def agree_on(self, architecture: Architecture | None) -> Architecture:
         """`architecture`, or that of the run if None; InputError if these are two networks."""
@@ -77,6 +80,7 @@ def shared_values(directory: str, config: dict[str, Any], checkpoint: str) -> di
     """What the config.json of every such run says: fields of `TrainedRun`, without num_classes."""
     values = {**config["settings"], **config["derived"]}
     same = ("image_size", "path_dropout_rate", "dataset", "reward_fraction")
+    names = config.get("class_names")
     return {
         "directory": directory,
         "checkpoint": checkpoint,
@@ -84,6 +88,7 @@ def shared_values(directory: str, config: dict[str, Any], checkpoint: str) -> di
         "step": int(checkpoint.rpartition("-")[2]),
         "architecture": architecture_lib.network_from_json(values["network"]),
         "dataset_dir": config["flags"]["dataset_dir"],
+        "class_names": None if names is None else tuple(names),
         **{name: values[name] for name in (*same, "train_split", "test_split")},
     }
 

@@ -97,7 +97,11 @@ def run_network(
 
     Returns:
       The network, with the averages of its weights if there are any, and its step.
+
+    Raises:
+      InputError: the dataset has other classes than the run, or there is no checkpoint to read.
     """
+    run_directory.agree_on_classes(dataset.class_names)
     if settings.deterministic:
         determinism.enable()
     tf_keras.utils.set_random_seed(settings.seed)

@@ -1,6 +1,6 @@
 """The directory of a run: what was asked for, how far it got, what came out.
 
-    config.json        the command, its flags, derived settings, versions
+    config.json        the command, its flags, derived settings, versions, names of the classes
     search_space.json  the tree that is searched (searches only)
     cost_model.json    the costs that it is searched by (searches with a cost model)
     ckpt-*             checkpoints, the newest few
@@ -16,7 +16,7 @@ must be the same then; another setting wants another directory.
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -115,30 +115,37 @@ class RunDirectory:
         self.writes = writes
         self._start: str | None = None
         self._has_looked = False
+        self._config: dict[str, Any] = {}
         self.resumes = self._holds_run()
         if self.resumes:
             self._check_same(command, settings, information, documents or {})
         if not writes:
             return
-        try:
+        with self._writing():
             self._make_and_lock(documents or {})
             if self.resumes:
                 return
             for name, document in (documents or {}).items():
                 write_json(self.file(f"{name}.json"), {"version": VERSIONS[name], **document})
             # Last: a directory with a config.json is complete.
-            config = {
+            self._config = {
                 "version": VERSIONS["config"],
                 "command": command,
                 "settings": settings,
                 "documents": sorted(documents or {}),
                 **information,
             }
-            config.pop("defaults", None)
-            write_json(self.file(run_config.FILE_NAME), config)
+            self._config.pop("defaults", None)
+            write_json(self.file(run_config.FILE_NAME), self._config)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Says in one sentence if something cannot be written."""
+        try:
+            yield
         except OSError as error:
             raise InputError(
-                f"the run directory {path} cannot be written ({error.strerror}); give a "
+                f"the run directory {self.path} cannot be written ({error.strerror}); give a "
                 "--checkpoint_dir that you may write to."
             ) from None
 
@@ -163,7 +170,7 @@ class RunDirectory:
             )
 
     def _check_same(self, command, settings, information, documents) -> None:
-        config = load_config(self.path, command)
+        self._config = config = load_config(self.path, command)
         for name, document in documents.items():
             content = {key: value for key, value in document.items() if key != "version"}
             if config.get(name) != _as_read(content):
@@ -201,6 +208,24 @@ class RunDirectory:
                 f"the run directory {self.path} cannot be written; change its permissions, or "
                 "give another --checkpoint_dir."
             )
+
+    def agree_on_classes(self, class_names: Sequence[str]) -> None:
+        """Notes the classes of the data in config.json, or compares them with those noted there.
+
+        Labels are numbers: data whose classes were renamed would go on with other meanings.
+
+        Args:
+          class_names: in the order of the labels.
+
+        Raises:
+          InputError: the run has other ones. One from before they were noted takes any.
+        """
+        if "class_names" in self._config:
+            run_config.require_same_classes(self.path, self._config["class_names"], class_names)
+        elif self.writes and not self.resumes:
+            self._config["class_names"] = list(class_names)
+            with self._writing():
+                write_json(self.file(run_config.FILE_NAME), self._config)
 
     def file(self, name: str) -> str:
         return os.path.join(self.path, name)

@@ -123,7 +123,11 @@ def run_search(
 
     `supernet` is new, from `make_supernet`, as `SearchTrainer` wants it; `dataset` has
     `training_batches`. The other arguments are described at their types.
+
+    Raises:
+      InputError: the dataset has other classes than the run.
     """
+    run_directory.agree_on_classes(dataset.class_names)
     batch_size = controller_config.train_batch_size
     if settings.deterministic:
         determinism.enable()

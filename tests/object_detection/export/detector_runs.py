@@ -82,6 +82,7 @@ def make_run(directory, definition, dataset_dir: str, ema_decay: float = 0.0):
     }
     information = {"derived": derived, "flags": {"dataset_dir": dataset_dir}}
     run = RunDirectory(str(directory), "detection_train_eval", settings, information)
+    run.agree_on_classes(("background", *"0123456789"))
     network = random_detector(definition, seed=1)
     optimizer = tf_keras.optimizers.SGD(0.1, momentum=0.9)
     optimizer.build(network.trainable_variables)

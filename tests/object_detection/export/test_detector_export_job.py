@@ -106,6 +106,7 @@ def test_description(raw, whole, detector_run_dir, digit_scenes_dir):
         assert described["checkpoint_step"] == 7 and described["warnings"] == []
         assert described["labels"][1:] == list("0123456789")
         assert described["category_ids"] == list(range(11))
+        assert described["preprocessing"]["exif_orientation"] == "ignored"
         assert described["preprocessing"]["mean"] == [0.5] * 3
         assert described["preprocessing"]["deviation"] == [0.5] * 3
         assert described["verification"]["compared_on"] == "12 images of digit_scenes, test"
@@ -213,6 +214,24 @@ def test_images_with_more_objects_than_a_dataset_keeps_by_default(tmp_path, dete
     )
     assert without_run["verification"]["compared_on"] == "3 images of crowded, test"
     assert without_run["num_classes"] == 11
+
+
+def test_labels_are_those_of_the_training(tmp_path, detector_run_dir):
+    run = tmp_path / "run"
+    shutil.copytree(detector_run_dir, run)
+    config = json.loads((run / "config.json").read_text())
+    config["class_names"][3] = "zwei"
+    (run / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match="class 3 was 'zwei', now it is '2'; give the --dataset"):
+        _export(tmp_path, str(run))
+    assert os.listdir(tmp_path) == ["run"]
+
+    # Images that are not here cannot have other ones.
+    config["flags"].update(dataset_dir=str(tmp_path / "gone"))
+    config["settings"].update(dataset="gone")
+    (run / "config.json").write_text(json.dumps(config))
+    found = _export(tmp_path, str(run), score_threshold=None)
+    assert found["labels"] == config["class_names"] and found["category_ids"] is None
 
 
 @pytest.mark.slow

@@ -94,6 +94,15 @@ def test_a_detector_is_trained_and_evaluated(dataset, tmp_path):
     assert not (tmp_path / "run" / "detections.png").exists()
 
 
+def test_a_run_goes_on_only_with_its_classes(dataset, tmp_path):
+    directory = RunDirectory(str(tmp_path / "run"), "detection_train_eval", {}, {})
+    directory.agree_on_classes(dataset.class_names)
+    others = dataclasses.replace(dataset, class_names=("background", *"1023456789"))
+    for train in (True, False):
+        with pytest.raises(InputError, match="class 1 was '0', now it is '1'"):
+            _run(others, tmp_path / "run", train=train)
+
+
 def test_averages_are_what_is_evaluated_and_saved(dataset, tmp_path):
     settings = dataclasses.replace(_NETWORK_SETTINGS, ema_decay=0.5, total_steps=2)
     result = _run(dataset, tmp_path / "run", settings)
