@@ -96,6 +96,9 @@ _CHANGES = (
         more="--distribution_strategy=one_device --execution=slice --use_bfloat16=false "
         f"{_FEW_SEARCH_STEPS}",
     ),
+    _Change(
+        "proxylessnas_doubled", "a target that the random figures hit", "--rl_cost_model_target=60"
+    ),
     _Change(r"detection.train_eval.*coco", "a few steps in place of days", more=_FEW_STEPS),
     _Change("coco", "", more=_OF_COCO),
     _Change(
