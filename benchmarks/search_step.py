@@ -5,18 +5,21 @@
 Random samples of a search space take the same step in turns, slice, mask, alone, slice, mask,
 alone, ...: a training step (forward, backward, RMSProp) on one batch of random images, then a
 forward pass on another. "slice" and "mask" are the executions of a supernet; "alone" is the
-sampled network as a plain network of `build_classifier`, which is the limit; "everything" is
-mask execution of all options with the most filters, as in warmup: what a supernet costs that
-computes all options and lets masks choose. The table tells the median milliseconds over all
-samples, and the medians of the ratios of a sample:
+sampled network as a plain network of `build_classifier`, which is the limit; "widest" is mask
+execution of the largest network, whatever the sample; "everything" is that of all options with
+the most filters, as in warmup: what a supernet costs that computes all options and lets masks
+choose. The table tells the median milliseconds over all samples, and the medians of the ratios
+of a sample:
 
     mask/slice        how many times faster slice execution is.
+    widest/slice      the same against a supernet that computes its widest network in every step.
     everything/slice  the same against a supernet without conditions.
     mask/alone        the most that mask/slice can be.
     slice/alone       how far slice execution is from the limit.
     slice'/alone      the same without what RMSProp takes longer for all weights of the supernet
                       than for those of the network: the published optimiser updates every
                       weight in every step.
+    slice, new/alone  slice execution of a sample for the first time, as nearly all are in a search.
 
 "controller" is what sample and update of a controller take beside that, with a cost model.
 
@@ -260,13 +263,17 @@ def _take_turns(space) -> dict[str, Any]:
     if FLAGS.bfloat16:
         with precision.network_precision(bfloat16=True):
             supernets["bfloat16"] = make_supernet(space, "slice", False)
-    all_options = tf.constant(_warmup_masks(space))
+    whole = {
+        "widest": (supernets["mask"], tf.constant(one_hot_masks(space, _largest_indices(space)))),
+        "everything": (supernets["mask"], tf.constant(_warmup_masks(space))),
+    }
     for _ in range(FLAGS.num_unmeasured):
         # Every option is optimised by TensorFlow when it first runs.
         masks = tf.constant(one_hot_masks(space, random_indices(space, generator)))
         for supernet in supernets.values():
             supernet.seconds(masks)
-    supernets["mask"].seconds(all_options)
+    for supernet, masks in whole.values():
+        supernet.seconds(masks)
     supernet_update = supernets["slice"].update_seconds()
     samples = []
     for number in range(FLAGS.num_samples):
@@ -275,7 +282,7 @@ def _take_turns(space) -> dict[str, Any]:
         network = _network(space, indices)
         network.seconds(masks)  # Traces.
         contestants = {name: (supernet, masks) for name, supernet in supernets.items()}
-        contestants |= {"alone": (network, masks), "everything": (supernets["mask"], all_options)}
+        contestants |= {"alone": (network, masks), **whole}
         turns = [
             {name: contestant.seconds(*how) for name, (contestant, *how) in contestants.items()}
             for _ in range(FLAGS.num_turns)
@@ -300,6 +307,7 @@ def _summary(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
     names = [name for name in samples[0] if name != "indices"]
     ratios = {
         "mask/slice": median(lambda row: row["mask"] / row["slice"]),
+        "widest/slice": median(lambda row: row["widest"] / row["slice"]),
         "everything/slice": median(lambda row: row["everything"] / row["slice"]),
         "mask/alone": median(lambda row: row["mask"] / row["alone"]),
         "slice/alone": median(lambda row: row["slice"] / row["alone"]),

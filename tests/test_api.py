@@ -109,6 +109,33 @@ def test_tensorflow_uses_onednn_unless_told_otherwise(tmp_path, monkeypatch, cho
     assert result.stdout.strip() == str(expected), result.stderr
 
 
+_TWICE_AS_MANY_SHAPES_AS_ONEDNN_KEEPS = """
+import os
+os.environ["ONEDNN_VERBOSE"] = "profile_create"
+import tunas_tf
+import tensorflow as tf
+
+for _ in range(2):
+    for filters in range(1, 2049):
+        tf.nn.conv2d(tf.ones([1, 2, 2, 1]), tf.ones([1, 1, 1, filters]), 1, "SAME").numpy()
+    print("again", flush=True)
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="only there it is asked for")
+@pytest.mark.parametrize("chosen, compiled_again", [(None, 0), ("1024", 2048)])
+def test_onednn_keeps_its_kernels_unless_told_otherwise(
+    tmp_path, monkeypatch, chosen, compiled_again
+):
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
+    if chosen is not None:
+        monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", chosen)
+    result = _python("-c", _TWICE_AS_MANY_SHAPES_AS_ONEDNN_KEEPS, cwd=tmp_path)
+    compiled = [text.count("create:cache_miss") for text in result.stdout.split("again")[:2]]
+    assert compiled == [2048, compiled_again], result.stderr
+
+
 def test_all_names_are_there():
     assert sorted([*tunas_tf.__all__, "__version__"]) == dir(tunas_tf)
     for name in tunas_tf.__all__:

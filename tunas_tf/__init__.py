@@ -41,10 +41,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 # By itself TensorFlow uses oneDNN only on x86 CPUs with instructions for neural networks, but the
-# others gain by it too (docs/performance.md). TensorFlow reads the variable when it is imported; a
-# value that the user has set stays.
+# others gain by it too. oneDNN compiles a kernel for every shape of a layer and keeps 1,024 of
+# them; the samples of a search with variable widths need several thousands, again and again
+# (docs/performance.md). Both are read once, so they are set here; values of the user stay.
 if platform.machine() in ("x86_64", "AMD64"):
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "65536")
 
 __all__ = [
     "Analysis",
